@@ -1,0 +1,36 @@
+package signalbox
+
+import "github.com/google/uuid"
+
+// Kind names a kind of row in the change feed.
+type Kind string
+
+// The kinds of rows that the controller follows. A change of a binding is a change of its port.
+const (
+	KindNetwork Kind = "network"
+	KindSubnet  Kind = "subnet"
+	KindPort    Kind = "port"
+	KindHost    Kind = "host"
+)
+
+// Ref names one row.
+type Ref struct {
+	Kind Kind
+	ID   uuid.UUID
+}
+
+// Delta is what changed between two consistent views of the database: the present rows, and the names
+// of rows that are gone. When Full is set it is a whole view, and whatever it does not name is gone.
+type Delta struct {
+	Full     bool
+	Networks []Network
+	Subnets  []Subnet
+	Ports    []Port
+	Hosts    []Host
+	Gone     []Ref
+}
+
+// Empty reports whether the delta says nothing.
+func (d *Delta) Empty() bool {
+	return !d.Full && len(d.Networks)+len(d.Subnets)+len(d.Ports)+len(d.Hosts)+len(d.Gone) == 0
+}

@@ -1,0 +1,100 @@
+package flow
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+)
+
+// Action is one step of what a flow does: one of the types below, and no other.
+type Action interface {
+	text(table func(uint8) string) string // as ovs-actions(7) writes it
+	append(b []byte) []byte               // canonical bytes, for the cookie
+}
+
+type (
+	// Output sends the packet to an OpenFlow port; to the port it came from it is dropped, as OpenFlow says.
+	Output struct{ Port uint32 }
+	// OutputInPort sends the packet back where it came from (OFPP_IN_PORT).
+	OutputInPort struct{}
+	// ToController sends the whole packet to the controller as a packet-in.
+	ToController struct{}
+	// Load sets a subfield to a number (NXAST_REG_LOAD, or OXM set-field when the whole field is set).
+	Load struct {
+		Dst   Subfield
+		Value Value
+	}
+	// Move copies a subfield to another of the same length (NXAST_REG_MOVE).
+	Move struct{ Src, Dst Subfield }
+	// PushVLAN puts an 802.1Q tag on the packet; its id is then loaded into VLANVID.
+	PushVLAN struct{}
+	// PopVLAN takes the outer tag off.
+	PopVLAN struct{}
+	// Resubmit runs the packet through a table and comes back (NXAST_RESUBMIT_TABLE).
+	Resubmit struct{ Table uint8 }
+	// Goto ends the actions and goes on in a later table. It must be the last.
+	Goto struct{ Table uint8 }
+	// Meter passes the packet through a meter, which may drop it. It must be the first.
+	Meter struct{ ID uint32 }
+)
+
+func itoa(n uint64) string { return strconv.FormatUint(n, 10) }
+
+func (a Output) text(func(uint8) string) string     { return "output:" + itoa(uint64(a.Port)) }
+func (OutputInPort) text(func(uint8) string) string { return "IN_PORT" }
+func (ToController) text(func(uint8) string) string { return "CONTROLLER:65535" }
+func (PushVLAN) text(func(uint8) string) string     { return "push_vlan:0x8100" }
+func (PopVLAN) text(func(uint8) string) string      { return "pop_vlan" }
+func (a Meter) text(func(uint8) string) string      { return "meter:" + itoa(uint64(a.ID)) }
+func (a Resubmit) text(t func(uint8) string) string { return "resubmit(," + t(a.Table) + ")" }
+func (a Goto) text(t func(uint8) string) string     { return "goto_table:" + t(a.Table) }
+func (a Move) text(func(uint8) string) string {
+	return "move:" + a.Src.String() + "->" + a.Dst.String()
+}
+
+func (a Load) text(func(uint8) string) string {
+	if a.Dst == a.Dst.Field.Whole() {
+		info := fields[a.Dst.Field]
+		return "set_field:" + info.form(a.Value) + "->" + info.name
+	}
+	return fmt.Sprintf("load:%#x->%s", a.Value.Lo, a.Dst)
+}
+
+// The first byte of each action's canonical form.
+const (
+	tagOutput = iota + 1
+	tagInPort
+	tagController
+	tagLoad
+	tagMove
+	tagPushVLAN
+	tagPopVLAN
+	tagResubmit
+	tagGoto
+	tagMeter
+)
+
+func appendActions(b []byte, as []Action) []byte {
+	b = binary.BigEndian.AppendUint16(b, uint16(len(as)))
+	for _, a := range as {
+		b = a.append(b)
+	}
+	return b
+}
+
+func (s Subfield) append(b []byte) []byte { return append(b, byte(s.Field), s.Off, s.Len) }
+
+func (a Output) append(b []byte) []byte {
+	return binary.BigEndian.AppendUint32(append(b, tagOutput), a.Port)
+}
+func (OutputInPort) append(b []byte) []byte { return append(b, tagInPort) }
+func (ToController) append(b []byte) []byte { return append(b, tagController) }
+func (a Load) append(b []byte) []byte       { return a.Value.append(a.Dst.append(append(b, tagLoad))) }
+func (a Move) append(b []byte) []byte       { return a.Dst.append(a.Src.append(append(b, tagMove))) }
+func (PushVLAN) append(b []byte) []byte     { return append(b, tagPushVLAN) }
+func (PopVLAN) append(b []byte) []byte      { return append(b, tagPopVLAN) }
+func (a Resubmit) append(b []byte) []byte   { return append(b, tagResubmit, a.Table) }
+func (a Goto) append(b []byte) []byte       { return append(b, tagGoto, a.Table) }
+func (a Meter) append(b []byte) []byte {
+	return binary.BigEndian.AppendUint32(append(b, tagMeter), a.ID)
+}

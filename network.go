@@ -1,0 +1,106 @@
+package signalbox
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// NetworkKey is the small number by which flows know a network. It is assigned with the row, by the
+// database, and never reused while flows could still carry it.
+type NetworkKey uint32
+
+// NetworkType says how a network's frames travel between hosts (Neutron's provider:network_type).
+type NetworkType string
+
+// The network types.
+const (
+	Local  NetworkType = "local"  // never leaves the host
+	Flat   NetworkType = "flat"   // untagged on a physical network
+	VLAN   NetworkType = "vlan"   // 802.1Q on a physical network
+	GRE    NetworkType = "gre"    // GRE with key, RFC 2890
+	VXLAN  NetworkType = "vxlan"  // RFC 7348
+	Geneve NetworkType = "geneve" // RFC 8926
+)
+
+// Tunnelled reports whether frames between hosts are carried in an overlay.
+func (t NetworkType) Tunnelled() bool { return t == GRE || t == VXLAN || t == Geneve }
+
+// OnPhysical reports whether frames between hosts travel on a named physical network.
+func (t NetworkType) OnPhysical() bool { return t == Flat || t == VLAN }
+
+// Segment is where a network's frames are found outside a host.
+type Segment struct {
+	Type     NetworkType
+	Physical string // name of the physical network: flat and vlan only
+	ID       uint32 // VLAN id 1-4094, or tunnel id; 0 for local and flat
+}
+
+// Network is a broadcast domain owned by a project.
+type Network struct {
+	ID           uuid.UUID
+	Key          NetworkKey
+	ProjectID    string
+	Name         string
+	Description  string
+	AdminStateUp bool
+	Shared       bool
+	External     bool // router:external
+	MTU          int  // bytes, the largest IP packet that the network carries between hosts
+	Segment      Segment
+	Subnets      []uuid.UUID // read only, in order of creation
+	Meta
+}
+
+// Meta is what every row carries about itself.
+type Meta struct {
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	Revision  int64 // Neutron's revision_number
+}
+
+// AddrRange is an inclusive range of addresses of one family.
+type AddrRange struct{ First, Last netip.Addr }
+
+// Route is a destination and the next hop towards it.
+type Route struct {
+	Destination netip.Prefix
+	NextHop     netip.Addr
+}
+
+// IPv6Mode is how addresses or router advertisements of an IPv6 subnet are made ("" when unset).
+type IPv6Mode string
+
+// The IPv6 modes of Neutron's ipv6_ra_mode and ipv6_address_mode.
+const (
+	SLAAC           IPv6Mode = "slaac"
+	DHCPv6Stateful  IPv6Mode = "dhcpv6-stateful"
+	DHCPv6Stateless IPv6Mode = "dhcpv6-stateless"
+)
+
+// Subnet is a block of addresses for the ports of one network.
+type Subnet struct {
+	ID          uuid.UUID
+	NetworkID   uuid.UUID
+	ProjectID   string
+	Name        string
+	Description string
+	CIDR        netip.Prefix // masked; its family is the subnet's ip_version
+	GatewayIP   netip.Addr   // the zero Addr means none
+	EnableDHCP  bool
+	Pools       []AddrRange // in ascending order, never overlapping
+	DNSServers  []netip.Addr
+	HostRoutes  []Route
+	RAMode      IPv6Mode
+	AddressMode IPv6Mode
+	Meta
+}
+
+// IPVersion is 4 or 6.
+func (s *Subnet) IPVersion() int {
+	if s.CIDR.Addr().Is4() {
+		return 4
+	}
+	return 6
+}

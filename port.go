@@ -1,0 +1,78 @@
+package signalbox
+
+import (
+	"net/netip"
+
+	"github.com/google/uuid"
+)
+
+// PortKey is the small number by which flows know a port, assigned by the database with the row.
+type PortKey uint32
+
+// Status is what the API says about a port or network.
+type Status string
+
+// Statuses. A port is Active on evidence alone: the host holding it has acknowledged its flows.
+const (
+	Active Status = "ACTIVE"
+	Down   Status = "DOWN"
+)
+
+// Role is what Signalbox itself uses a port for. It is never taken from a client: device_owner is a
+// tenant's to write and proves nothing.
+type Role string
+
+// Roles.
+const (
+	RoleVIF  Role = ""     // a VM's, or anybody's: can be bound to an interface
+	RoleDHCP Role = "dhcp" // the address DHCP answers from; bound to no interface
+)
+
+// DeviceOwnerDHCP is the device_owner shown on ports of RoleDHCP.
+const DeviceOwnerDHCP = "network:dhcp"
+
+// FixedIP is one address of a port and the subnet it was taken from.
+type FixedIP struct {
+	SubnetID uuid.UUID
+	Addr     netip.Addr
+}
+
+// Port is a port of the virtual switch: it ties a VIF to a network.
+type Port struct {
+	ID           uuid.UUID
+	Key          PortKey
+	NetworkID    uuid.UUID
+	ProjectID    string
+	Name         string
+	Description  string
+	AdminStateUp bool
+	MAC          MAC
+	FixedIPs     []FixedIP // in the order they were asked for
+	DeviceID     string
+	DeviceOwner  string
+	Role         Role
+	Status       Status
+	Binding      *Binding // nil while no host holds the port
+	Meta
+}
+
+// BoundBy is how a port's place was found.
+type BoundBy string
+
+// The three ways, strongest first.
+const (
+	ByInterfaceID BoundBy = "iface-id" // OVSDB Interface external_ids:iface-id
+	ByName        BoundBy = "name"     // the interface is called tap + the first 11 characters of the port's id
+	BySourceMAC   BoundBy = "mac"      // the first packet's source, which exactly one unbound port has
+)
+
+// Binding is the place of a port: an interface of a host's integration bridge.
+type Binding struct {
+	PortID    uuid.UUID
+	HostID    uuid.UUID
+	Interface string // the interface's name, at most 15 bytes on Linux
+	By        BoundBy
+}
+
+// TapName is the interface name that Nova gives a port's VIF.
+func TapName(port uuid.UUID) string { return "tap" + port.String()[:11] }
