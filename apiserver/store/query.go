@@ -1,0 +1,25 @@
+package store
+
+import "github.com/google/uuid"
+
+// Query says which rows of a list are wanted, in which order.
+type Query struct {
+	// Filters holds, by the API's attribute name, the values of which a row must have one; a row must
+	// satisfy every attribute named. Values are what a URL or a program has at hand: string, bool, int,
+	// uuid.UUID, signalbox.MAC, netip.Addr, fmt.Stringer. A value that cannot be one of the attribute
+	// (id=banana) matches nothing. fixed_ips takes Neutron's "ip_address=10.0.0.3" and "subnet_id=…";
+	// values of both are joined by and.
+	Filters map[string][]any
+	// VisibleTo, when set, leaves what this project may see: its own rows, networks that are shared or
+	// external, and the subnets of those that are shared or external.
+	VisibleTo string
+	Sort      []Order   // ties are broken by id
+	Marker    uuid.UUID // start after this row; zero: at the beginning
+	Limit     int       // at most this many rows; 0: all
+}
+
+// Order is one key of a sort: an attribute's API name.
+type Order struct {
+	Key  string
+	Desc bool
+}
