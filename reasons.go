@@ -15,3 +15,22 @@ const (
 	ReasonBusy            Reason = "try again"          // a transaction lost against others too often
 	ReasonDatabase        Reason = "database not there" // no connection, or it broke
 )
+
+// Refusals of what a request asks for, whatever else is there.
+const (
+	ReasonBadRequest       Reason = "bad request"        // the request as a whole does not say enough, or too much
+	ReasonInvalidInput     Reason = "invalid input"      // a value cannot be read, or not beside another of the same request
+	ReasonGatewayInPool    Reason = "gateway in pool"    // the gateway's address would be given to ports
+	ReasonPoolInvalid      Reason = "pool invalid"       // a pool that ends before it begins, or mixes families
+	ReasonPoolOutside      Reason = "pool outside"       // a pool leaves its subnet
+	ReasonPoolsOverlap     Reason = "pools overlap"      // two pools share an address
+	ReasonIPNotOnNetwork   Reason = "ip not on network"  // no subnet of the network can give this address to a port
+	ReasonIPNotOnSubnet    Reason = "ip not on subnet"   // the named subnet cannot give this address to a port
+	ReasonAutoAddress      Reason = "auto address"       // addresses of a SLAAC subnet follow from the MAC and cannot be chosen
+	ReasonMTUTooSmall      Reason = "mtu too small"      // IPv6 needs 1280 bytes (RFC 8200)
+	ReasonServicePort      Reason = "service port"       // the port belongs to a service and lives as long as that
+	ReasonRevisionMismatch Reason = "revision mismatch"  // the row has changed since the client read it
+	ReasonMethod           Reason = "method not allowed" // the URL is right, the verb is not
+	ReasonNotAcceptable    Reason = "not acceptable"     // the client takes no JSON
+	ReasonTooLarge         Reason = "body too large"     // the request's body is over the limit
+)
