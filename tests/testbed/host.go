@@ -1,0 +1,327 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Host is a machine with Open vSwitch and nothing of ours: its own ovsdb-server and ovs-vswitchd, br-int
+// for the VMs, br-phy that holds the underlay's interface and address, br-eth for the physical network.
+type Host struct {
+	Name string
+	NS   Namespace
+	IP   string // on the underlay: tunnels end here, and signalbox sees the host under this address
+	Dir  string // OVS_RUNDIR: ovs-ofctl, ovs-vsctl and ovs-appctl find the host's daemons by it
+
+	lab      *Lab
+	mu       sync.Mutex // one restart at a time
+	ovsdb    *Process
+	vswitchd *Process
+}
+
+// Manager says how the host's OVSDB is offered to the controller.
+type Manager string
+
+// The ways to offer OVSDB, as an operator would type them after `ovs-vsctl set-manager`.
+const (
+	NoManager      Manager = ""                              // OpenFlow alone
+	ManagerListens Manager = "ptcp:6640"                     // the controller dials the host
+	ManagerDials   Manager = "tcp:" + ControllerIP + ":6640" // the host dials the controller
+)
+
+// AddHost makes a host and starts its Open vSwitch. It has joined nothing yet.
+func (l *Lab) AddHost(ctx context.Context, name string) (*Host, error) {
+	l.mu.Lock()
+	number := hostNumber + 1 + len(l.hosts)
+	l.mu.Unlock()
+	ns, err := l.namespace(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{Name: name, NS: ns, IP: fmt.Sprintf("192.0.2.%d", number), Dir: filepath.Join(l.Dir, name), lab: l}
+	l.mu.Lock()
+	l.hosts = append(l.hosts, h)
+	l.mu.Unlock()
+	for _, step := range []func(context.Context) error{h.plugIn, h.startDatabase, h.startSwitch, h.makeBridges} {
+		if err := step(ctx); err != nil {
+			return nil, fmt.Errorf("host %s: %w", name, err)
+		}
+	}
+	l.guards.Add(1)
+	go h.guard()
+	return h, nil
+}
+
+// plugIn lays the host's two cables.
+func (h *Host) plugIn(ctx context.Context) error {
+	for nic, bridge := range map[string]string{"nic0": underlay, "nic1": physnet} {
+		far := h.Name + "-" + nic
+		if err := veth(ctx, h.NS, nic, h.lab.Net, far); err != nil {
+			return err
+		}
+		if _, err := h.lab.Net.Run(ctx, "ip", "link", "set", far, "master", bridge, "up"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// veth makes a cable whose two ends are up, without checksum offload: packets pass through userspace.
+func veth(ctx context.Context, a Namespace, nameA string, b Namespace, nameB string) error {
+	_, err := a.Run(ctx, "ip", "link", "add", nameA, "type", "veth", "peer", "name", nameB, "netns", string(b))
+	if err != nil {
+		return err
+	}
+	for _, end := range []struct {
+		ns   Namespace
+		name string
+	}{{a, nameA}, {b, nameB}} {
+		if _, err := end.ns.Run(ctx, "ethtool", "-K", end.name, "tx", "off"); err != nil {
+			return err
+		}
+		if _, err := end.ns.Run(ctx, "ip", "link", "set", end.name, "up"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Host) startDatabase(ctx context.Context) error {
+	db := filepath.Join(h.Dir, "conf.db")
+	if _, err := os.Stat(db); err != nil {
+		if err := os.MkdirAll(h.Dir, 0o755); err != nil {
+			return err
+		}
+		if _, err := run(ctx, "ovsdb-tool", "create", db, "/usr/share/openvswitch/vswitch.ovsschema"); err != nil {
+			return err
+		}
+	}
+	p, err := h.daemon("ovsdb-server", db, "--remote=punix:"+h.Dir+"/db.sock",
+		"--remote=db:Open_vSwitch,Open_vSwitch,manager_options")
+	if err != nil {
+		return err
+	}
+	h.ovsdb = p
+	return h.ready(ctx, h.ovsdb, func() error {
+		_, err := h.Vsctl(ctx, "--no-wait", "init", "--", "set", "Open_vSwitch", ".",
+			"external_ids:system-id="+h.lab.Name+"-"+h.Name, "external_ids:hostname="+h.Name,
+			"other_config:local_ip="+h.IP, "other_config:bridge_mappings="+PhysicalNetwork+":br-eth")
+		return err
+	})
+}
+
+func (h *Host) startSwitch(ctx context.Context) error {
+	p, err := h.daemon("ovs-vswitchd", "unix:"+h.Dir+"/db.sock", "--disable-system")
+	if err != nil {
+		return err
+	}
+	h.vswitchd = p
+	return h.ready(ctx, h.vswitchd, func() error {
+		_, err := h.Appctl(ctx, "version")
+		return err
+	})
+}
+
+func (h *Host) daemon(name string, args ...string) (*Process, error) {
+	args = append(args, "--unixctl="+h.Dir+"/"+name+".ctl", "--pidfile="+h.Dir+"/"+name+".pid", "--no-chdir",
+		"--log-file="+h.Dir+"/"+name+".log", "--verbose=console:off")
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), h.Env()...)
+	return h.lab.spawn(h.NS, name+" of "+h.Name, filepath.Join(h.Dir, name+".out"), cmd)
+}
+
+// ready waits until a daemon answers, or gives its obituary when it dies first.
+func (h *Host) ready(ctx context.Context, p *Process, answers func() error) error {
+	return Await(ctx, 15*time.Second, p.Name+" answers", func() error {
+		if !p.Alive() {
+			return errors.New(p.Obituary())
+		}
+		return answers()
+	})
+}
+
+func (h *Host) makeBridges(ctx context.Context) error {
+	var args []string
+	for _, b := range []struct{ bridge, nic string }{{"br-int", ""}, {"br-phy", "nic0"}, {"br-eth", "nic1"}} {
+		args = append(args, "--", "--may-exist", "add-br", b.bridge, "--", "set", "bridge", b.bridge, "datapath_type="+h.lab.Datapath)
+		if b.nic != "" {
+			args = append(args, "--", "--may-exist", "add-port", b.bridge, b.nic)
+		}
+	}
+	if _, err := h.Vsctl(ctx, args[1:]...); err != nil {
+		return err
+	}
+	return h.addressUnderlay(ctx)
+}
+
+// addressUnderlay does what the host's network configuration does at boot, and after each restart of
+// ovs-vswitchd: the bridge's interface is new then.
+func (h *Host) addressUnderlay(ctx context.Context) error {
+	return Await(ctx, 10*time.Second, "br-phy of "+h.Name, func() error {
+		if _, err := h.NS.Run(ctx, "ip", "address", "replace", h.IP+"/24", "dev", "br-phy"); err != nil {
+			return err
+		}
+		_, err := h.NS.Run(ctx, "ip", "link", "set", "br-phy", "up")
+		return err
+	})
+}
+
+// Join makes the host the controller's, in an operator's words.
+func (h *Host) Join(ctx context.Context, m Manager) error {
+	_, err := h.Vsctl(ctx, "set-controller", "br-int", fmt.Sprintf("tcp:%s:%d", ControllerIP, OpenFlowPort))
+	if err == nil && m != NoManager {
+		_, err = h.Vsctl(ctx, "set-manager", string(m))
+	}
+	return err
+}
+
+// Leave takes the host from the controller.
+func (h *Host) Leave(ctx context.Context) error {
+	_, err := h.Vsctl(ctx, "del-controller", "br-int", "--", "del-manager")
+	return err
+}
+
+// Env is the environment that points the OVS tools at this host.
+func (h *Host) Env() []string {
+	return []string{"OVS_RUNDIR=" + h.Dir, "OVS_DBDIR=" + h.Dir, "OVS_LOGDIR=" + h.Dir}
+}
+
+// Vsctl runs ovs-vsctl on the host.
+func (h *Host) Vsctl(ctx context.Context, args ...string) (string, error) {
+	return h.tool(ctx, append([]string{"ovs-vsctl", "--timeout=15"}, args...)...)
+}
+
+// Ofctl runs ovs-ofctl on the host, in OpenFlow 1.3.
+func (h *Host) Ofctl(ctx context.Context, args ...string) (string, error) {
+	return h.tool(ctx, append([]string{"ovs-ofctl", "--timeout=15", "-O", "OpenFlow13"}, args...)...)
+}
+
+// Appctl runs ovs-appctl on the host's ovs-vswitchd.
+func (h *Host) Appctl(ctx context.Context, args ...string) (string, error) {
+	return h.tool(ctx, append([]string{"ovs-appctl", "--timeout=15", "--target=" + h.Dir + "/ovs-vswitchd.ctl"}, args...)...)
+}
+
+func (h *Host) tool(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), h.Env()...)
+	return finish(cmd, h.NS.Start)
+}
+
+// Flows are the lines of `ovs-ofctl dump-flows br-int` without counters and ages, sorted by table and
+// priority as the switch has them.
+func (h *Host) Flows(ctx context.Context) ([]string, error) {
+	out, err := h.Ofctl(ctx, "--no-stats", "dump-flows", "br-int")
+	if err != nil {
+		return nil, err
+	}
+	var flows []string
+	for line := range strings.Lines(out) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "cookie=") {
+			flows = append(flows, line)
+		}
+	}
+	return flows, nil
+}
+
+// DatapathID is br-int's.
+func (h *Host) DatapathID(ctx context.Context) (string, error) {
+	out, err := h.Vsctl(ctx, "get", "bridge", "br-int", "datapath_id")
+	return strings.Trim(strings.TrimSpace(out), `"`), err
+}
+
+// SwitchPID is the process id of the host's ovs-vswitchd.
+func (h *Host) SwitchPID() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.vswitchd.PID()
+}
+
+// RestartSwitch ends ovs-vswitchd and starts it again: every flow and tunnel is gone, and the database is
+// as it was.
+func (h *Host) RestartSwitch(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.vswitchd.Stop(10 * time.Second); err != nil {
+		return err
+	}
+	return h.reviveSwitch(ctx)
+}
+
+// Reboot ends both daemons as a power cut does, and starts them again.
+func (h *Host) Reboot(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.vswitchd.Kill()
+	h.ovsdb.Kill()
+	if err := h.startDatabase(ctx); err != nil {
+		return err
+	}
+	return h.reviveSwitch(ctx)
+}
+
+func (h *Host) reviveSwitch(ctx context.Context) error {
+	if err := h.startSwitch(ctx); err != nil {
+		return err
+	}
+	return h.addressUnderlay(ctx)
+}
+
+// guard restarts an ovs-vswitchd that ended by itself: Debian 12's can abort in userspace connection
+// tracking, which is nobody's fault here but must be said.
+func (h *Host) guard() {
+	defer h.lab.guards.Done()
+	for {
+		h.mu.Lock()
+		p := h.vswitchd
+		h.mu.Unlock()
+		select {
+		case <-h.lab.closed:
+			return
+		case <-p.Done():
+		}
+		if p.expected.Load() {
+			select {
+			case <-h.lab.closed:
+				return
+			case <-time.After(20 * time.Millisecond): // whoever ended it is starting the next
+			}
+			continue
+		}
+		h.replaceDead(p)
+	}
+}
+
+func (h *Host) replaceDead(dead *Process) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	obituary := dead.Obituary() + "\n" + Tail(filepath.Join(h.Dir, "ovs-vswitchd.log"), 5)
+	if err := h.reviveSwitch(ctx); err != nil {
+		obituary += "\nand it does not start again: " + err.Error()
+	}
+	if h.lab.OnDeath != nil {
+		h.lab.OnDeath(h, obituary)
+	}
+}
+
+// ofport is the OpenFlow number of an interface of br-int, or an error while it has no number.
+func (h *Host) ofport(ctx context.Context, name string) (int, error) {
+	out, err := h.Vsctl(ctx, "get", "interface", name, "ofport")
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(out))
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("interface %s has ofport %q", name, strings.TrimSpace(out))
+	}
+	return n, nil
+}

@@ -1,0 +1,181 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// PingResult is what ping counted.
+type PingResult struct{ Sent, Received int }
+
+// Lost is how many echoes did not come back.
+func (r PingResult) Lost() int { return r.Sent - r.Received }
+
+// PingOptions say how to ping; the zero value is three echoes, 0.2 seconds apart.
+type PingOptions struct {
+	Count    int           // 0: 3, or without end in StartPing
+	Interval time.Duration // 0: 200 ms
+	Size     int           // bytes of payload; 0: 56. With a size, packets are not to be fragmented.
+}
+
+// Ping sends echoes to an address and counts the answers. That none comes back is no error.
+func (vm *VM) Ping(ctx context.Context, to netip.Addr, o PingOptions) (PingResult, error) {
+	if o.Count == 0 {
+		o.Count = 3
+	}
+	cmd := pingCommand(ctx, to, o)
+	out, err := finish(cmd, vm.NS.Start)
+	return readPing(out, err)
+}
+
+func pingCommand(ctx context.Context, to netip.Addr, o PingOptions) *exec.Cmd {
+	if o.Interval == 0 {
+		o.Interval = 200 * time.Millisecond
+	}
+	args := []string{"-n", "-q", "-W", "1", "-i", fmt.Sprintf("%.3f", o.Interval.Seconds())}
+	if o.Count > 0 {
+		args = append(args, "-c", strconv.Itoa(o.Count))
+	}
+	if o.Size > 0 {
+		args = append(args, "-M", "do", "-s", strconv.Itoa(o.Size))
+	}
+	return exec.CommandContext(ctx, "ping", append(args, to.String())...)
+}
+
+var pingSummary = regexp.MustCompile(`(\d+) packets transmitted, (\d+) received`)
+
+func readPing(out string, err error) (PingResult, error) {
+	m := pingSummary.FindStringSubmatch(out)
+	if m == nil {
+		return PingResult{}, fmt.Errorf("ping said %q: %w", out, err)
+	}
+	sent, _ := strconv.Atoi(m[1])
+	received, _ := strconv.Atoi(m[2])
+	return PingResult{sent, received}, nil
+}
+
+// StartPing pings until stop is called, which gives the count.
+func (vm *VM) StartPing(ctx context.Context, to netip.Addr, interval time.Duration) (stop func() (PingResult, error), err error) {
+	cmd := pingCommand(ctx, to, PingOptions{Interval: interval})
+	var out lockedBuffer
+	cmd.Stdout = &out
+	if err := vm.NS.Start(cmd); err != nil {
+		return nil, err
+	}
+	if err := vm.lab.ledger.process("process", cmd.Process.Pid); err != nil {
+		return nil, err
+	}
+	return func() (PingResult, error) {
+		_ = cmd.Process.Signal(syscall.SIGINT) // makes it print its summary
+		err := cmd.Wait()
+		return readPing(out.String(), err)
+	}, nil
+}
+
+// ReachableIn waits until `to` answers a ping, and says how long that took.
+func (vm *VM) ReachableIn(ctx context.Context, to netip.Addr, limit time.Duration) (time.Duration, error) {
+	start := time.Now()
+	err := Await(ctx, limit, fmt.Sprintf("%s reaches %s", vm.Name, to), func() error {
+		r, err := vm.Ping(ctx, to, PingOptions{Count: 1})
+		if err == nil && r.Received == 0 {
+			err = errors.New("no answer")
+		}
+		return err
+	})
+	return time.Since(start), err
+}
+
+// Serve answers TCP on a port of the VM: whatever a client sends is sent back. It ends with ctx.
+func (vm *VM) Serve(ctx context.Context, port int) error {
+	l, err := vm.NS.Listen(ctx, fmt.Sprintf(":%d", port))
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = io.Copy(conn, conn) // the client judges
+			}()
+		}
+	}()
+	return nil
+}
+
+// Stream is a TCP connection that sends numbered blocks to an echoing server and checks what comes back.
+type Stream struct {
+	conn  net.Conn
+	done  chan struct{}
+	err   error // valid after done
+	bytes atomic.Int64
+}
+
+// StartStream connects to a server made by Serve and keeps the connection busy until Stop.
+func (vm *VM) StartStream(ctx context.Context, to netip.Addr, port int) (*Stream, error) {
+	dial, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	conn, err := vm.NS.Dial(dial, "tcp", netip.AddrPortFrom(to, uint16(port)).String())
+	if err != nil {
+		return nil, err
+	}
+	s := &Stream{conn: conn, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		s.err = s.pump()
+	}()
+	return s, nil
+}
+
+// stall is the longest silence that a stream forgives.
+const stall = 10 * time.Second
+
+func (s *Stream) pump() error {
+	block, back := make([]byte, 4096), make([]byte, 4096)
+	for n := byte(0); ; n++ {
+		for i := range block {
+			block[i] = n
+		}
+		if err := s.conn.SetDeadline(time.Now().Add(stall)); err != nil {
+			return err
+		}
+		if _, err := s.conn.Write(block); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(s.conn, back); err != nil {
+			return err
+		}
+		if string(block) != string(back) {
+			return errors.New("the echo differs from what was sent")
+		}
+		s.bytes.Add(int64(len(block)))
+	}
+}
+
+// Bytes is how much has gone there and back.
+func (s *Stream) Bytes() int64 { return s.bytes.Load() }
+
+// Stop ends the stream, and tells what broke it before that, if anything did.
+func (s *Stream) Stop() error {
+	s.conn.Close()
+	<-s.done
+	if errors.Is(s.err, net.ErrClosed) || errors.Is(s.err, os.ErrClosed) {
+		return nil
+	}
+	return s.err
+}
