@@ -1,0 +1,25 @@
+package wire
+
+import "github.com/signalbox-sdn/signalbox"
+
+// Ports is the port of the API reference, as far as it works here.
+func Ports() *Resource[signalbox.Port] {
+	type P = signalbox.Port
+	return &Resource[P]{Name: "port", Collection: "ports", Attributes: []Attribute[P]{
+		{Name: "id", Kind: id(), Access: Filter, Value: func(p *P) any { return p.ID }},
+		{Name: "name", Kind: text(255), Access: Create | Update | Filter, Default: "", Value: func(p *P) any { return p.Name }},
+		{Name: "description", Kind: text(255), Access: Create | Update | Filter, Default: "", Value: func(p *P) any { return p.Description }},
+		{Name: "project_id", Kind: project(), Access: Create | Filter, Value: func(p *P) any { return p.ProjectID }},
+		{Name: "tenant_id", Alias: "project_id", Kind: project(), Access: Create | Filter, Value: func(p *P) any { return p.ProjectID }},
+		{Name: "network_id", Kind: id(), Access: Create | Required | Filter, Value: func(p *P) any { return p.NetworkID }},
+		{Name: "admin_state_up", Kind: boolean(), Access: Create | Update | Filter, Default: true, Value: func(p *P) any { return p.AdminStateUp }},
+		{Name: "status", Kind: oneOf(signalbox.Active, signalbox.Down), Access: Filter, Value: func(p *P) any { return p.Status }},
+		{Name: "mac_address", Kind: macAddress(), Access: Create | Update | Filter, Value: func(p *P) any { return p.MAC }},
+		{Name: "fixed_ips", Kind: fixedIPs(), Access: Create | Update | Filter, Value: func(p *P) any { return p.FixedIPs }},
+		{Name: "device_id", Kind: text(255), Access: Create | Update | Filter, Default: "", Value: func(p *P) any { return p.DeviceID }},
+		{Name: "device_owner", Kind: text(255), Access: Create | Update | Filter, Default: "", Value: func(p *P) any { return p.DeviceOwner }},
+		{Name: "created_at", Kind: moment(), Value: func(p *P) any { return p.CreatedAt }},
+		{Name: "updated_at", Kind: moment(), Value: func(p *P) any { return p.UpdatedAt }},
+		{Name: "revision_number", Kind: integer(nil), Value: func(p *P) any { return int(p.Revision) }},
+	}}
+}
