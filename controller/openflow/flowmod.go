@@ -1,0 +1,215 @@
+package openflow
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+// Commands of a flow-mod.
+const (
+	flowAdd    = 0
+	flowDelete = 3 // not strict: by cookie here, whatever the match
+)
+
+// Types of instructions and actions, and subtypes of Nicira's actions.
+const (
+	instructionGoto  = 1
+	instructionApply = 4
+	instructionMeter = 6
+
+	actionOutput       = 0
+	actionPushVLAN     = 17
+	actionPopVLAN      = 18
+	actionSetField     = 25
+	actionExperimenter = 0xffff
+
+	niciraRegMove       = 6
+	niciraRegLoad       = 7
+	niciraResubmitTable = 14
+	resubmitSameInPort  = 0xfff8
+)
+
+const tpidCustomer = 0x8100 // 802.1Q
+
+// appendFlowAdd is the flow-mod that installs f. It does not allocate while b has room: a switch's first
+// filling is hundreds of thousands of these.
+func appendFlowAdd(b []byte, xid uint32, f *flow.Flow) ([]byte, error) {
+	start := len(b)
+	b = appendFlowMod(b, xid, flowAdd, f.Table, f.Priority, f.Cookie, 0)
+	b, err := appendMatch(b, f.Match)
+	if err != nil {
+		return b, err
+	}
+	if b, err = appendInstructions(b, f.Actions); err != nil {
+		return b, err
+	}
+	return b, finish(b, start)
+}
+
+// appendFlowDelete is the flow-mod that deletes the flows, of any table, that have exactly this cookie.
+func appendFlowDelete(b []byte, xid uint32, cookie flow.Cookie) ([]byte, error) {
+	start := len(b)
+	b = appendFlowMod(b, xid, flowDelete, allTables, 0, cookie, ^uint64(0))
+	b, err := appendMatch(b, nil)
+	if err != nil {
+		return b, err
+	}
+	return b, finish(b, start)
+}
+
+func appendFlowMod(b []byte, xid uint32, command, table uint8, priority uint16, cookie flow.Cookie, mask uint64) []byte {
+	b = appendHeader(b, typeFlowMod, xid)
+	b = binary.BigEndian.AppendUint64(b, uint64(cookie))
+	b = binary.BigEndian.AppendUint64(b, mask)
+	b = append(b, table, command, 0, 0, 0, 0) // no timeouts
+	b = binary.BigEndian.AppendUint16(b, priority)
+	b = binary.BigEndian.AppendUint32(b, noBuffer)
+	b = binary.BigEndian.AppendUint32(b, portAny)
+	b = binary.BigEndian.AppendUint32(b, allGroups)
+	return append(b, 0, 0, 0, 0) // flags, padding
+}
+
+var (
+	errMeterNotFirst = errors.New("a meter is not the first action")
+	errGotoNotLast   = errors.New("a goto is not the last action")
+)
+
+// appendInstructions writes what a flow does: the meter, the actions to apply at once, the goto.
+func appendInstructions(b []byte, actions []flow.Action) ([]byte, error) {
+	if len(actions) > 0 {
+		if m, ok := actions[0].(flow.Meter); ok {
+			b = append(b, 0, instructionMeter, 0, 8)
+			b = binary.BigEndian.AppendUint32(b, m.ID)
+			actions = actions[1:]
+		}
+	}
+	next, hasGoto := flow.Goto{}, false
+	if n := len(actions); n > 0 {
+		if next, hasGoto = actions[n-1].(flow.Goto); hasGoto {
+			actions = actions[:n-1]
+		}
+	}
+	if len(actions) > 0 {
+		start := len(b)
+		b = append(b, 0, instructionApply, 0, 0, 0, 0, 0, 0)
+		var err error
+		if b, err = appendActions(b, actions); err != nil {
+			return b, err
+		}
+		if len(b)-start > maxMessage {
+			return b, errTooLong
+		}
+		binary.BigEndian.PutUint16(b[start+2:], uint16(len(b)-start))
+	}
+	if hasGoto {
+		b = append(b, 0, instructionGoto, 0, 8, next.Table, 0, 0, 0)
+	}
+	return b, nil
+}
+
+func appendActions(b []byte, actions []flow.Action) ([]byte, error) {
+	var err error
+	for _, a := range actions {
+		switch a := a.(type) {
+		case flow.Output:
+			b = appendOutput(b, a.Port)
+		case flow.OutputInPort:
+			b = appendOutput(b, PortInPort)
+		case flow.ToController:
+			b = appendOutput(b, PortController)
+		case flow.Load:
+			b, err = appendLoad(b, a)
+		case flow.Move:
+			b, err = appendMove(b, a)
+		case flow.PushVLAN:
+			b = append(b, 0, actionPushVLAN, 0, 8, tpidCustomer>>8, tpidCustomer&0xff, 0, 0)
+		case flow.PopVLAN:
+			b = append(b, 0, actionPopVLAN, 0, 8, 0, 0, 0, 0)
+		case flow.Resubmit:
+			b = appendNicira(b, 16, niciraResubmitTable)
+			b = binary.BigEndian.AppendUint16(b, resubmitSameInPort)
+			b = append(b, a.Table, 0, 0, 0)
+		case flow.Meter:
+			err = errMeterNotFirst
+		case flow.Goto:
+			err = errGotoNotLast
+		default:
+			err = fmt.Errorf("action %T has no form in OpenFlow", a)
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+func appendOutput(b []byte, port uint32) []byte {
+	b = append(b, 0, actionOutput, 0, 16)
+	b = binary.BigEndian.AppendUint32(b, port)
+	return append(b, wholeFrame>>8, wholeFrame&0xff, 0, 0, 0, 0, 0, 0)
+}
+
+func appendNicira(b []byte, size uint8, subtype uint16) []byte {
+	b = append(b, actionExperimenter>>8, actionExperimenter&0xff, 0, size)
+	b = binary.BigEndian.AppendUint32(b, nicira)
+	return binary.BigEndian.AppendUint16(b, subtype)
+}
+
+// appendLoad is a set-field of a whole field, NXAST_REG_LOAD of a part of one.
+func appendLoad(b []byte, a flow.Load) ([]byte, error) {
+	code, err := codeOf(a.Dst.Field)
+	if err != nil {
+		return b, err
+	}
+	if a.Dst == a.Dst.Field.Whole() {
+		start := len(b)
+		b = append(b, 0, actionSetField, 0, (8+code.size+7)/8*8)
+		b = binary.BigEndian.AppendUint32(b, code.header())
+		b = appendValue(b, a.Value, code.size)
+		return pad(b, start), nil
+	}
+	if err := checkSubfield(a.Dst); err != nil {
+		return b, err
+	}
+	if a.Dst.Len > 64 {
+		return b, fmt.Errorf("load of %s: only whole fields and up to 64 bits can be loaded", a.Dst)
+	}
+	b = appendNicira(b, 24, niciraRegLoad)
+	b = binary.BigEndian.AppendUint16(b, uint16(a.Dst.Off)<<6|uint16(a.Dst.Len-1))
+	b = binary.BigEndian.AppendUint32(b, code.header())
+	return binary.BigEndian.AppendUint64(b, a.Value.Lo), nil
+}
+
+// appendMove is NXAST_REG_MOVE.
+func appendMove(b []byte, a flow.Move) ([]byte, error) {
+	src, err := codeOf(a.Src.Field)
+	if err != nil {
+		return b, err
+	}
+	dst, err := codeOf(a.Dst.Field)
+	if err != nil {
+		return b, err
+	}
+	if err := errors.Join(checkSubfield(a.Src), checkSubfield(a.Dst)); err != nil {
+		return b, err
+	}
+	if a.Src.Len != a.Dst.Len {
+		return b, fmt.Errorf("move from %s to %s: lengths differ", a.Src, a.Dst)
+	}
+	b = appendNicira(b, 24, niciraRegMove)
+	b = binary.BigEndian.AppendUint16(b, uint16(a.Src.Len))
+	b = binary.BigEndian.AppendUint16(b, uint16(a.Src.Off))
+	b = binary.BigEndian.AppendUint16(b, uint16(a.Dst.Off))
+	b = binary.BigEndian.AppendUint32(b, src.header())
+	return binary.BigEndian.AppendUint32(b, dst.header()), nil
+}
+
+func checkSubfield(s flow.Subfield) error {
+	if s.Len == 0 || int(s.Off)+int(s.Len) > int(s.Field.Bits()) {
+		return fmt.Errorf("%s has no bits %d to %d", s.Field, s.Off, int(s.Off)+int(s.Len)-1)
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package openflow
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+// Classes of match fields.
+const (
+	classNicira = 0x0001 // NXM_NX
+	classBasic  = 0x8000 // OXM_OF
+	classVendor = 0xffff // the body begins with an experimenter's number
+)
+
+// oxm is a field's number on the wire.
+type oxm struct {
+	class uint16
+	id    uint8 // 7 bits
+	size  uint8 // bytes of one value
+}
+
+// fieldCodes are the fields' numbers (OpenFlow 1.3.5, 7.2.3.7; ovs-fields(7)).
+var fieldCodes = [flow.NumFields]oxm{
+	flow.InPort:     {classBasic, 0, 4},
+	flow.TunID:      {classBasic, 38, 8},
+	flow.TunSrc:     {classNicira, 31, 4},
+	flow.TunDst:     {classNicira, 32, 4},
+	flow.Reg0:       {classNicira, 0, 4},
+	flow.Reg1:       {classNicira, 1, 4},
+	flow.Reg2:       {classNicira, 2, 4},
+	flow.Reg3:       {classNicira, 3, 4},
+	flow.Reg4:       {classNicira, 4, 4},
+	flow.Reg5:       {classNicira, 5, 4},
+	flow.Reg6:       {classNicira, 6, 4},
+	flow.Reg7:       {classNicira, 7, 4},
+	flow.EthSrc:     {classBasic, 4, 6},
+	flow.EthDst:     {classBasic, 3, 6},
+	flow.EthType:    {classBasic, 5, 2},
+	flow.VLANVID:    {classBasic, 6, 2},
+	flow.ARPOp:      {classBasic, 21, 2},
+	flow.ARPSPA:     {classBasic, 22, 4},
+	flow.ARPTPA:     {classBasic, 23, 4},
+	flow.ARPSHA:     {classBasic, 24, 6},
+	flow.ARPTHA:     {classBasic, 25, 6},
+	flow.IPv4Src:    {classBasic, 11, 4},
+	flow.IPv4Dst:    {classBasic, 12, 4},
+	flow.IPv6Src:    {classBasic, 26, 16},
+	flow.IPv6Dst:    {classBasic, 27, 16},
+	flow.IPProto:    {classBasic, 10, 1},
+	flow.TCPSrc:     {classBasic, 13, 2},
+	flow.TCPDst:     {classBasic, 14, 2},
+	flow.UDPSrc:     {classBasic, 15, 2},
+	flow.UDPDst:     {classBasic, 16, 2},
+	flow.ICMPv6Type: {classBasic, 29, 1},
+	flow.NDTarget:   {classBasic, 31, 16},
+	flow.NDSLL:      {classBasic, 32, 6},
+	flow.NDTLL:      {classBasic, 33, 6},
+}
+
+func codeOf(f flow.Field) (oxm, error) {
+	if f >= flow.NumFields || fieldCodes[f].size == 0 {
+		return oxm{}, fmt.Errorf("%s has no number in OpenFlow", f)
+	}
+	return fieldCodes[f], nil
+}
+
+// header is the 32 bits that name the field, as actions name it too.
+func (o oxm) header() uint32 {
+	return uint32(o.class)<<16 | uint32(o.id)<<9 | uint32(o.size)
+}
+
+// masked is the header of a value followed by a mask.
+func (o oxm) masked() uint32 { return o.header() + uint32(o.size) | 1<<8 }
+
+func appendValue(b []byte, v flow.Value, size uint8) []byte {
+	switch size {
+	case 1:
+		return append(b, byte(v.Lo))
+	case 2:
+		return binary.BigEndian.AppendUint16(b, uint16(v.Lo))
+	case 4:
+		return binary.BigEndian.AppendUint32(b, uint32(v.Lo))
+	case 6:
+		return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16(b, uint16(v.Lo>>32)), uint32(v.Lo))
+	case 8:
+		return binary.BigEndian.AppendUint64(b, v.Lo)
+	}
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, v.Hi), v.Lo)
+}
+
+// valueOf is the inverse of appendValue.
+func valueOf(b []byte) flow.Value {
+	var v flow.Value
+	for _, x := range b {
+		v = v.Shl(8)
+		v.Lo |= uint64(x)
+	}
+	return v
+}
+
+// appendMatch is struct ofp_match with OXM fields. The order of flow's fields puts each after the ones it
+// depends on (eth_type before nw_proto before the ports), as the specification demands.
+func appendMatch(b []byte, m flow.Match) ([]byte, error) {
+	start := len(b)
+	b = append(b, 0, 1, 0, 0) // OFPMT_OXM; the length follows
+	for _, c := range m {
+		code, err := codeOf(c.Field)
+		if err != nil {
+			return b, err
+		}
+		switch c.Mask {
+		case flow.Value{}: // matches anything: Open vSwitch would not store it
+		case flow.Ones(c.Field.Bits()):
+			b = binary.BigEndian.AppendUint32(b, code.header())
+			b = appendValue(b, c.Value, code.size)
+		default:
+			b = binary.BigEndian.AppendUint32(b, code.masked())
+			b = appendValue(b, c.Value, code.size)
+			b = appendValue(b, c.Mask, code.size)
+		}
+	}
+	binary.BigEndian.PutUint16(b[start+2:], uint16(len(b)-start))
+	return pad(b, start), nil
+}
+
+// match reads struct ofp_match with its padding, and keeps the fields that flow knows.
+func (c *cursor) match() flow.Match {
+	kind, n := c.u16(), int(c.u16())
+	if kind != 1 || n < 4 {
+		c.short = true
+		return nil
+	}
+	fields := c.sub(n - 4)
+	c.skip((8 - n%8) % 8)
+	var m flow.Match
+	for len(fields.b) > 0 {
+		head := fields.u32()
+		body := fields.take(int(head & 0xff))
+		f := fieldOf(uint16(head>>16), uint8(head>>9&0x7f))
+		if f == flow.NoField {
+			continue
+		}
+		size, masked := int(fieldCodes[f].size), head>>8&1 == 1
+		switch {
+		case !masked && len(body) == size:
+			m = append(m, flow.Is(f, valueOf(body)))
+		case masked && len(body) == 2*size:
+			m = append(m, flow.IsMasked(f, valueOf(body[:size]), valueOf(body[size:])))
+		default:
+			fields.short = true
+		}
+	}
+	c.short = c.short || fields.short
+	return m
+}
+
+func fieldOf(class uint16, id uint8) flow.Field {
+	for f, code := range fieldCodes {
+		if code.class == class && code.id == id && code.size != 0 {
+			return flow.Field(f)
+		}
+	}
+	if class == classNicira && id == 16 { // NXM_NX_TUN_ID, the other name of OXM_OF_TUNNEL_ID
+		return flow.TunID
+	}
+	return flow.NoField
+}
