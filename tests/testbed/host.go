@@ -113,7 +113,7 @@ func (h *Host) startDatabase(ctx context.Context) error {
 	return h.ready(ctx, h.ovsdb, func() error {
 		_, err := h.Vsctl(ctx, "--no-wait", "init", "--", "set", "Open_vSwitch", ".",
 			"external_ids:system-id="+h.lab.Name+"-"+h.Name, "external_ids:hostname="+h.Name,
-			"other_config:local_ip="+h.IP, "other_config:bridge_mappings="+PhysicalNetwork+":br-eth")
+			"external_ids:local_ip="+h.IP, "external_ids:bridge_mappings="+PhysicalNetwork+":br-eth")
 		return err
 	})
 }

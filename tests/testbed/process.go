@@ -19,9 +19,10 @@ type Process struct {
 	Log  string // path of the file that holds its output
 
 	cmd      *exec.Cmd
-	done     chan struct{} // closed when it has ended
-	err      error         // how it ended; valid after done
-	expected atomic.Bool   // we ended it ourselves
+	stop     syscall.Signal // asks it to end: SIGTERM, but for PostgreSQL
+	done     chan struct{}  // closed when it has ended
+	err      error          // how it ended; valid after done
+	expected atomic.Bool    // we ended it ourselves
 }
 
 // spawn starts cmd in ns. The caller has set the arguments and, if wanted, Env; the log is appended to.
@@ -42,7 +43,7 @@ func (l *Lab) spawn(ns Namespace, name, logPath string, cmd *exec.Cmd) (*Process
 	if err := ns.Start(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	p := &Process{Name: name, Log: logPath, cmd: cmd, done: make(chan struct{})}
+	p := &Process{Name: name, Log: logPath, cmd: cmd, stop: syscall.SIGTERM, done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
 		close(p.done)
@@ -80,7 +81,7 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// Stop asks the process to end (SIGTERM), waits, and kills it when it does not within the limit.
+// Stop asks the process to end, waits, and kills it when it does not within the limit.
 func (p *Process) Stop(limit time.Duration) error {
 	p.ask()
 	select {
@@ -88,14 +89,14 @@ func (p *Process) Stop(limit time.Duration) error {
 		return nil
 	case <-time.After(limit):
 		p.Kill()
-		return fmt.Errorf("%s did not end within %v of SIGTERM", p.Name, limit)
+		return fmt.Errorf("%s did not end within %v of being asked", p.Name, limit)
 	}
 }
 
 // ask asks the process to end and does not wait.
 func (p *Process) ask() {
 	p.expected.Store(true)
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended already
+	_ = p.cmd.Process.Signal(p.stop) // an error means that it has ended already
 }
 
 // Obituary says how an ended process died and the last it said.

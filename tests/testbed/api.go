@@ -1,0 +1,224 @@
+package testbed
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// API is a small client of the Networking API, as its administrator.
+type API struct {
+	http *http.Client
+	base string
+}
+
+// Network, Subnet and Port are what the lab says and reads of each resource; empty fields are not sent.
+type (
+	Network struct {
+		ID           string `json:"id,omitempty"`
+		Name         string `json:"name,omitempty"`
+		TenantID     string `json:"tenant_id,omitempty"`
+		Status       string `json:"status,omitempty"`
+		MTU          int    `json:"mtu,omitempty"`
+		Type         string `json:"provider:network_type,omitempty"`
+		Physical     string `json:"provider:physical_network,omitempty"`
+		Segmentation int    `json:"provider:segmentation_id,omitempty"`
+	}
+	Subnet struct {
+		ID         string   `json:"id,omitempty"`
+		NetworkID  string   `json:"network_id,omitempty"`
+		CIDR       string   `json:"cidr,omitempty"`
+		IPVersion  int      `json:"ip_version,omitempty"`
+		GatewayIP  string   `json:"gateway_ip,omitempty"`
+		EnableDHCP *bool    `json:"enable_dhcp,omitempty"`
+		DNS        []string `json:"dns_nameservers,omitempty"`
+		Routes     []Route  `json:"host_routes,omitempty"`
+	}
+	Route struct {
+		Destination string `json:"destination"`
+		NextHop     string `json:"nexthop"`
+	}
+	Port struct {
+		ID        string    `json:"id,omitempty"`
+		NetworkID string    `json:"network_id,omitempty"`
+		Name      string    `json:"name,omitempty"`
+		MAC       string    `json:"mac_address,omitempty"`
+		FixedIPs  []FixedIP `json:"fixed_ips,omitempty"`
+		Owner     string    `json:"device_owner,omitempty"`
+		Status    string    `json:"status,omitempty"`
+		AdminUp   *bool     `json:"admin_state_up,omitempty"`
+	}
+	FixedIP struct {
+		SubnetID string `json:"subnet_id,omitempty"`
+		Addr     string `json:"ip_address,omitempty"`
+	}
+)
+
+// Refusal is an answer outside 200-299.
+type Refusal struct {
+	Status int
+	Body   string
+}
+
+func (r *Refusal) Error() string { return fmt.Sprintf("HTTP %d: %s", r.Status, r.Body) }
+
+// CreateNetwork makes a network.
+func (a *API) CreateNetwork(ctx context.Context, n Network) (Network, error) {
+	return create(ctx, a, "network", n)
+}
+
+// CreateSubnet makes a subnet.
+func (a *API) CreateSubnet(ctx context.Context, s Subnet) (Subnet, error) {
+	return create(ctx, a, "subnet", s)
+}
+
+// CreatePort makes a port.
+func (a *API) CreatePort(ctx context.Context, p Port) (Port, error) {
+	return create(ctx, a, "port", p)
+}
+
+// Port reads a port.
+func (a *API) Port(ctx context.Context, id string) (Port, error) {
+	var answer map[string]Port
+	err := a.get(ctx, "/v2.0/ports/"+id, &answer)
+	return answer["port"], err
+}
+
+// Ports reads the ports of a network.
+func (a *API) Ports(ctx context.Context, network string) ([]Port, error) {
+	var answer map[string][]Port
+	err := a.get(ctx, "/v2.0/ports?network_id="+url.QueryEscape(network), &answer)
+	return answer["ports"], err
+}
+
+// Update sets attributes of one resource: "network", "subnet" or "port".
+func (a *API) Update(ctx context.Context, resource, id string, attributes map[string]any) error {
+	return call(ctx, a.http, http.MethodPut, a.base+"/v2.0/"+resource+"s/"+id, map[string]any{resource: attributes}, nil)
+}
+
+// Delete removes one resource: "network", "subnet" or "port".
+func (a *API) Delete(ctx context.Context, resource, id string) error {
+	return call(ctx, a.http, http.MethodDelete, a.base+"/v2.0/"+resource+"s/"+id, nil, nil)
+}
+
+func (a *API) get(ctx context.Context, path string, answer any) error {
+	return call(ctx, a.http, http.MethodGet, a.base+path, nil, answer)
+}
+
+func create[T any](ctx context.Context, a *API, resource string, what T) (T, error) {
+	var answer map[string]T
+	err := call(ctx, a.http, http.MethodPost, a.base+"/v2.0/"+resource+"s", map[string]T{resource: what}, &answer)
+	return answer[resource], err
+}
+
+func call(ctx context.Context, client *http.Client, method, url string, body, answer any) error {
+	var in io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		in = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, in)
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	out, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("%s %s: %w", method, url, &Refusal{resp.StatusCode, strings.TrimSpace(string(out))})
+	}
+	if answer == nil {
+		return nil
+	}
+	if err := json.Unmarshal(out, answer); err != nil {
+		return fmt.Errorf("%s %s answered %.200q: %w", method, url, out, err)
+	}
+	return nil
+}
+
+// Admin is a client of the controller's admin endpoint.
+type Admin struct {
+	http *http.Client
+	base string
+}
+
+// HostState is what the controller says of a host.
+type HostState struct {
+	Name        string `json:"name"`
+	DatapathID  string `json:"datapath_id"`
+	Connected   bool   `json:"connected"`
+	InSync      bool   `json:"in_sync"`
+	FlowsWanted int    `json:"flows_wanted"`
+	FlowMods    int    `json:"flow_mods_sent"`
+}
+
+// Hosts are the hosts that the controller knows, by datapath id.
+func (a *Admin) Hosts(ctx context.Context) (map[string]HostState, error) {
+	var list []HostState
+	if err := call(ctx, a.http, http.MethodGet, a.base+"/v1/hosts", nil, &list); err != nil {
+		return nil, err
+	}
+	hosts := make(map[string]HostState, len(list))
+	for _, h := range list {
+		hosts[h.DatapathID] = h
+	}
+	return hosts, nil
+}
+
+func (a *Admin) ready(ctx context.Context) error {
+	return call(ctx, a.http, http.MethodGet, a.base+"/readyz", nil, nil)
+}
+
+// FlowMods is how many flow-mods the controller has sent to any host since it started.
+func (a *Admin) FlowMods(ctx context.Context) (int, error) {
+	return a.Counter(ctx, "signalbox_flow_mods_total")
+}
+
+// Counter is the sum over all labels of a metric, 0 when there is none of that name.
+func (a *Admin) Counter(ctx context.Context, name string) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.base+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := a.http.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for line := range strings.Lines(string(text)) {
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok || !strings.HasPrefix(rest, "{") && !strings.HasPrefix(rest, " ") {
+			continue
+		}
+		fields := strings.Fields(rest)
+		v, err := strconv.ParseFloat(fields[len(fields)-1], 64)
+		if err != nil {
+			return 0, fmt.Errorf("metric %q: %w", line, err)
+		}
+		sum += v
+	}
+	return int(sum), nil
+}
