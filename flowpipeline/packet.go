@@ -1,0 +1,38 @@
+package flowpipeline
+
+import "github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+
+// Conditions that more than one table writes. The numbers are IANA's.
+
+func isARP() flow.Cond  { return flow.IsNum(flow.EthType, 0x0806) }
+func isIPv4() flow.Cond { return flow.IsNum(flow.EthType, 0x0800) }
+func isIPv6() flow.Cond { return flow.IsNum(flow.EthType, 0x86dd) }
+func isUDP() flow.Cond  { return flow.IsNum(flow.IPProto, 17) }
+
+// The ARP operation of a request, RFC 826.
+const (
+	arpRequest = 1
+	arpReply   = 2
+)
+
+// UDP ports of DHCP, RFC 2131 and RFC 8415.
+const (
+	dhcpServer  = 67
+	dhcpClient  = 68
+	dhcp6Server = 547
+)
+
+// ICMPv6 types.
+const (
+	mldReport              = 131 // RFC 2710
+	routerAdvertisement    = 134 // RFC 4861, with the next three
+	neighbourSolicitation  = 135
+	neighbourAdvertisement = 136
+	redirect               = 137
+	mld2Report             = 143 // RFC 3810
+)
+
+// icmp6 is the conditions of an ICMPv6 message of a type, and more.
+func icmp6(kind uint8, more ...flow.Cond) flow.Match {
+	return append(more, isIPv6(), flow.IsNum(flow.IPProto, 58), flow.IsNum(flow.ICMPv6Type, kind))
+}

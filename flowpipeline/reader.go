@@ -1,0 +1,106 @@
+package flowpipeline
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/signalbox-sdn/signalbox"
+)
+
+// Reader is how a unit looks at the facts: each look is recorded, also one that finds nothing, so that
+// no dependency can be forgotten. What it returns belongs to the facts and must not be written to.
+type Reader struct {
+	facts *Facts
+	read  []Fact // may name a fact twice
+}
+
+func (r *Reader) note(f Fact) { r.read = append(r.read, f) }
+
+// Host is a host's row, or nil. Only its tunnel address may be read: other columns change unseen.
+func (r *Reader) Host(id uuid.UUID) *signalbox.Host {
+	r.note(Fact{kind: factHost, id: id})
+	return r.facts.hosts[id]
+}
+
+// Network is a network's row, or nil. Only its key, its segment and its admin state may be read: other
+// columns change unseen.
+func (r *Reader) Network(id uuid.UUID) *signalbox.Network {
+	r.note(Fact{kind: factNetwork, id: id})
+	return r.facts.networks[id]
+}
+
+// Subnet is a subnet's row, or nil. Only its CIDR and EnableDHCP may be read: other columns change unseen.
+func (r *Reader) Subnet(id uuid.UUID) *signalbox.Subnet {
+	r.note(Fact{kind: factSubnet, id: id})
+	return r.facts.subnets[id]
+}
+
+// Port is a port's row and binding, or nil. Its names, device and status must not be read: they change unseen.
+func (r *Reader) Port(id uuid.UUID) *signalbox.Port {
+	r.note(Fact{kind: factPort, id: id})
+	return r.facts.ports[id]
+}
+
+// Members is a network's ports in the order of their ids.
+func (r *Reader) Members(network uuid.UUID) []Member {
+	r.note(Fact{kind: factMembers, id: network})
+	return r.facts.members[network]
+}
+
+// NetworksOn is the networks that have a port on a host, in the order of their ids.
+func (r *Reader) NetworksOn(host uuid.UUID) []uuid.UUID {
+	r.note(Fact{kind: factPresence, id: host})
+	return sortedIDs(maps.Keys(r.facts.present[host]))
+}
+
+// TunnelPort is the OpenFlow port of a host's tunnels of a type; false when it has none.
+func (r *Reader) TunnelPort(host uuid.UUID, t signalbox.NetworkType) (uint32, bool) {
+	r.note(Fact{kind: factSwitch, id: host})
+	if s := r.facts.switches[host]; s != nil {
+		no, ok := s.Tunnels[t]
+		return no, ok
+	}
+	return 0, false
+}
+
+// PatchPort is the OpenFlow port of a host towards a physical network; false when it has none.
+func (r *Reader) PatchPort(host uuid.UUID, physical string) (uint32, bool) {
+	r.note(Fact{kind: factSwitch, id: host})
+	if s := r.facts.switches[host]; s != nil {
+		no, ok := s.Patches[physical]
+		return no, ok
+	}
+	return 0, false
+}
+
+// Interface is an interface of a host's switch; false when there is none of that name.
+func (r *Reader) Interface(host uuid.UUID, name string) (Interface, bool) {
+	r.note(Fact{kind: factInterface, id: host, name: name})
+	if s := r.facts.switches[host]; s != nil {
+		i, ok := s.Interfaces[name]
+		return i, ok
+	}
+	return Interface{}, false
+}
+
+// UnknownInterfaces is the interfaces of a host's switch that nothing names a port for, in the order of their numbers.
+func (r *Reader) UnknownInterfaces(host uuid.UUID) []Interface {
+	r.note(Fact{kind: factInterfaces, id: host})
+	var out []Interface
+	if s := r.facts.switches[host]; s != nil {
+		for _, i := range s.Interfaces {
+			if i.Unknown {
+				out = append(out, i)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Interface) int { return int(a.OFPort) - int(b.OFPort) })
+	return out
+}
+
+func sortedIDs(ids func(func(uuid.UUID) bool)) []uuid.UUID {
+	return slices.SortedFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+}

@@ -1,0 +1,97 @@
+package flowpipeline
+
+import (
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+// Table 0, classify: where did this come from?
+//
+// Told:    nothing but the packet, and for a tunnel its key.
+// Leaves:  Network; SourcePort of a port of this host, or Fabric of anything else.
+// Onwards: a port's packets to ethernet, the fabric's to switching. What nobody is known for is dropped;
+//          from an interface that waits for its port to be found, a few packets go to the controller.
+
+// Priorities of classify: what is known of an interface beats that it was unknown.
+const (
+	classifyEcho    = 110
+	classifyKnown   = 100
+	classifyWaiting = 50
+)
+
+// classifyPort: a frame with a VLAN tag is not classified: on a physical network it could leave this one.
+func classifyPort(d *draft, p *port) {
+	if p.at.OFPort != 0 {
+		d.add(TableClassify, classifyKnown,
+			flow.Match{flow.IsNum(flow.InPort, p.at.OFPort), flow.IsNum(flow.VLANVID, untagged)},
+			"is the way in from "+p.at.Name,
+			flow.Load{Dst: Network, Value: flow.Num(p.key)},
+			flow.Load{Dst: SourcePort, Value: flow.Num(uint64(p.Key))},
+			flow.Goto{Table: TableEthernet})
+	}
+	if p.segment.Type.OnPhysical() && p.uplink != 0 {
+		match := append(p.onUplink(), flow.Is(flow.EthSrc, flow.Ethernet(p.MAC)))
+		d.add(TableClassify, classifyEcho, match, "drops from "+p.segment.Physical+" what only this host's "+p.MAC.String()+" can have sent")
+	}
+}
+
+// onUplink matches the network's frames as they come from other hosts.
+func (n *network) onUplink() flow.Match {
+	if n.segment.Type.Tunnelled() {
+		return flow.Match{flow.IsNum(flow.InPort, n.uplink), flow.IsNum(flow.TunID, n.segment.ID), flow.IsNum(flow.VLANVID, untagged)}
+	}
+	return flow.Match{flow.IsNum(flow.InPort, n.uplink), flow.IsNum(flow.VLANVID, n.tag())}
+}
+
+func classifyFabric(d *draft, n *network) {
+	if n.uplink == 0 {
+		return
+	}
+	var actions []flow.Action
+	if n.segment.Type == signalbox.VLAN {
+		actions = append(actions, flow.PopVLAN{})
+	}
+	actions = append(actions,
+		flow.Load{Dst: Network, Value: flow.Num(n.key)},
+		flow.Load{Dst: Fabric, Value: flow.Num(1)},
+		flow.Goto{Table: TableSwitching})
+	d.add(TableClassify, classifyKnown, n.onUplink(), "is the way in from "+n.outside(), actions...)
+}
+
+// outside says where the network's frames are found between hosts.
+func (n *network) outside() string {
+	switch t := n.segment.Type; {
+	case t == signalbox.VLAN:
+		return "VLAN " + strconv.Itoa(int(n.segment.ID)) + " of " + n.segment.Physical
+	case t == signalbox.Flat:
+		return n.segment.Physical
+	default:
+		return string(t) + " tunnels with key " + strconv.Itoa(int(n.segment.ID))
+	}
+}
+
+// Rates of what a VM can send to the controller, per interface. A meter's id is made from the OpenFlow
+// port number, which is unique in its switch, and the purpose.
+func dhcpMeter(ofport uint32) flow.RateLimit {
+	return flow.RateLimit{ID: ofport * 2, PacketsPerSecond: 10, Burst: 20}
+}
+
+func firstPacketMeter(ofport uint32) flow.RateLimit {
+	return flow.RateLimit{ID: ofport*2 + 1, PacketsPerSecond: 2, Burst: 5}
+}
+
+func classifyUnknown(d *draft, r *Reader, host uuid.UUID) {
+	for _, i := range r.UnknownInterfaces(host) {
+		meter := firstPacketMeter(i.OFPort)
+		d.out.Meters = append(d.out.Meters, meter)
+		d.add(TableClassify, classifyWaiting, flow.Match{flow.IsNum(flow.InPort, i.OFPort)},
+			"shows the first packets of "+i.Name+" to the controller, which knows no port for it",
+			flow.Meter{ID: meter.ID},
+			flow.Load{Dst: Punt, Value: flow.Num(uint64(PuntFirstPacket))},
+			flow.ToController{})
+	}
+}

@@ -1,0 +1,83 @@
+package flowpipeline
+
+import (
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+// Table 20, services: does the switch, or the controller, answer this?
+//
+// Told:    Network, SourcePort; the packet does not lie about its sender.
+// Leaves:  nothing new; a punted packet carries Punt.
+// Onwards: an ARP request for a known address turns round as its reply. A DHCP request goes to the
+//          controller, within the port's rate. All else goes to switching; so does neighbour discovery, which
+//          reaches its target by multicast: OVS cannot write a whole advertisement without fields that
+//          this pipeline has no other use for.
+
+const (
+	serviceOwn    = 110
+	serviceAnswer = 100
+)
+
+// answerARP answers for a port's addresses. For a MAC that is a group no answer is made up: hosts do not
+// believe one.
+func answerARP(d *draft, n *network, p *signalbox.Port) {
+	if p.MAC.IsMulticast() {
+		return
+	}
+	mac := flow.Ethernet(p.MAC)
+	for _, ip := range addresses(p, false) {
+		d.add(TableServices, serviceAnswer,
+			flow.Match{n.is(), isARP(), flow.IsNum(flow.ARPOp, arpRequest), flow.Is(flow.ARPTPA, flow.Addr(ip))},
+			"answers ARP for "+ip.String(),
+			flow.Move{Src: flow.EthSrc.Whole(), Dst: flow.EthDst.Whole()},
+			flow.Load{Dst: flow.EthSrc.Whole(), Value: mac},
+			flow.Load{Dst: flow.ARPOp.Whole(), Value: flow.Num(arpReply)},
+			flow.Move{Src: flow.ARPSHA.Whole(), Dst: flow.ARPTHA.Whole()},
+			flow.Load{Dst: flow.ARPSHA.Whole(), Value: mac},
+			flow.Move{Src: flow.ARPSPA.Whole(), Dst: flow.ARPTPA.Whole()},
+			flow.Load{Dst: flow.ARPSPA.Whole(), Value: flow.Addr(ip)},
+			flow.OutputInPort{})
+	}
+}
+
+// letOwnARPPass: a port that asks for its own address wants to hear of others who have it. An answer in
+// its own name would make it give the address up.
+func letOwnARPPass(d *draft, p *port) {
+	if p.MAC.IsMulticast() {
+		return
+	}
+	for _, ip := range addresses(p.Port, false) {
+		d.add(TableServices, serviceOwn,
+			flow.Match{p.from(), isARP(), flow.IsNum(flow.ARPOp, arpRequest), flow.Is(flow.ARPTPA, flow.Addr(ip))},
+			"may announce "+ip.String()+", or look for another who has it", flow.Goto{Table: TableSwitching})
+	}
+}
+
+// puntDHCP takes every request, also one sent to the server's own address, as a renewal is.
+func puntDHCP(d *draft, r *Reader, p *port) {
+	if p.at.OFPort == 0 || !hasDHCP(r, p.Port) {
+		return
+	}
+	meter := dhcpMeter(p.at.OFPort)
+	d.out.Meters = append(d.out.Meters, meter)
+	d.add(TableServices, serviceAnswer,
+		flow.Match{p.from(), isIPv4(), isUDP(), flow.IsNum(flow.UDPSrc, dhcpClient), flow.IsNum(flow.UDPDst, dhcpServer)},
+		"takes DHCP requests to the controller, within a rate",
+		flow.Meter{ID: meter.ID},
+		flow.Load{Dst: Punt, Value: flow.Num(uint64(PuntDHCP))},
+		flow.ToController{})
+}
+
+// hasDHCP looks at subnets only as far as it must.
+func hasDHCP(r *Reader, p *signalbox.Port) bool {
+	for _, ip := range p.FixedIPs {
+		if !ip.Addr.Is4() {
+			continue
+		}
+		if s := r.Subnet(ip.SubnetID); s != nil && s.EnableDHCP {
+			return true
+		}
+	}
+	return false
+}

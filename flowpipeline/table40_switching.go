@@ -1,0 +1,91 @@
+package flowpipeline
+
+import (
+	"slices"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+// Table 40, switching: where is this MAC, on this network?
+//
+// Told:    Network, Fabric.
+// Leaves:  TargetPort of a port of this host.
+// Onwards: to output; out to another host's port; group addresses to flood. Nothing from the fabric goes
+//          back to it. No MAC is learned and none is flooded for: an unknown one is dropped. The one
+//          exception is a network on a physical one, where machines live that no database knows: there
+//          this host's ports reach them with one copy.
+
+const (
+	switchKnown    = 100
+	switchReserved = 90
+	switchGroup    = 80
+	switchOther    = 10
+)
+
+// The group bit of a destination, and the addresses that a bridge never forwards (IEEE 802.1D, 7.12.6).
+var (
+	groupBit      = flow.Value{Lo: 1 << 40}
+	linkLocalMACs = flow.Value{Lo: 0x0180c2000000}
+	linkLocalMask = flow.Value{Lo: 0xfffffffffff0}
+)
+
+func keepLinkLocalFrames(d *draft) {
+	d.add(TableSwitching, switchReserved, flow.Match{flow.IsMasked(flow.EthDst, linkLocalMACs, linkLocalMask)},
+		"keeps spanning tree and its like on their link")
+}
+
+// fromHere matches packets of this host's ports.
+func fromHere() flow.Cond { return flow.IsSub(Fabric, 0) }
+
+// switchLocal: a port whose MAC is a group gets its frames with everybody, as IEEE 802 has it; a flow of
+// its own would take the group away from the others.
+func switchLocal(d *draft, p *port) {
+	if p.MAC.IsMulticast() {
+		return
+	}
+	d.add(TableSwitching, switchKnown, flow.Match{p.is(), flow.Is(flow.EthDst, flow.Ethernet(p.MAC))},
+		"is on this host", flow.Load{Dst: TargetPort, Value: flow.Num(uint64(p.Key))}, flow.Goto{Table: TableOutput})
+}
+
+// switchRemote says whether a port of another host can be reached from this one. On a physical network
+// the flow for everything unknown serves.
+func switchRemote(d *draft, r *Reader, n *network, p *signalbox.Port) bool {
+	if n.uplink == 0 || !n.segment.Type.Tunnelled() {
+		return n.uplink != 0
+	}
+	peer, ok := tunnelPeer(r, p.Binding.HostID)
+	if ok && !p.MAC.IsMulticast() {
+		d.add(TableSwitching, switchKnown, flow.Match{n.is(), fromHere(), flow.Is(flow.EthDst, flow.Ethernet(p.MAC))},
+			"is on another host, by "+string(n.segment.Type)+" to "+peer.String(),
+			append(n.tunnelKey(), n.toPeer(peer)...)...)
+	}
+	return ok
+}
+
+// switchGroups sends broadcast and multicast through the network's flood list.
+func switchGroups(d *draft, n *network, copies floodList) {
+	group := flow.IsMasked(flow.EthDst, groupBit, groupBit)
+	d.add(TableSwitching, switchGroup, flow.Match{n.is(), fromHere(), group},
+		"floods what this host's ports send", slices.Concat(copies.local, copies.fabric)...)
+	if n.uplink != 0 {
+		d.add(TableSwitching, switchGroup, flow.Match{n.is(), flow.IsSub(Fabric, 1), group},
+			"floods what came from "+n.outside()+" to this host's ports", copies.local...)
+	}
+}
+
+func switchUnknown(d *draft, n *network) {
+	if n.segment.Type.OnPhysical() && n.uplink != 0 {
+		d.add(TableSwitching, switchOther, flow.Match{n.is(), fromHere()},
+			"is the way to every MAC of "+n.outside()+" that is not on this host", n.toPhysical()...)
+	}
+}
+
+// toPhysical puts the packet on the physical network.
+func (n *network) toPhysical() []flow.Action {
+	out := flow.Output{Port: n.uplink}
+	if n.segment.Type == signalbox.Flat {
+		return []flow.Action{out}
+	}
+	return []flow.Action{flow.PushVLAN{}, flow.Load{Dst: flow.VLANVID.Whole(), Value: flow.Num(n.tag())}, out}
+}

@@ -1,0 +1,192 @@
+package flowpipeline
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+// The tables, in the order of a packet's walk. The numbers are static and have gaps: conntrack and the
+// sender's rules fit before switching, NAT and routing and the receiver's rules between it and output.
+const (
+	TableClassify  uint8 = 0
+	TableEthernet  uint8 = 10
+	TableSource    uint8 = 12
+	TableNeighbour uint8 = 14
+	TableServices  uint8 = 20
+	TableSwitching uint8 = 40
+	TableFlood     uint8 = 42
+	TableOutput    uint8 = 90
+)
+
+// Table is a table's contract: every flow is held to it when it is made.
+type Table struct {
+	ID    uint8
+	Name  string
+	Asks  string          // the question that it answers
+	Match []flow.Field    // what a flow may look at
+	Load  []flow.Subfield // what a flow may write
+	Next  []uint8         // where a flow may send a packet on to
+	Ends  []verb          // how a flow may send a packet away
+	Miss  []flow.Action   // of a packet that no flow is for; none: drop
+}
+
+// verb is a way out of the pipeline, or something else that not every table may do.
+type verb uint8
+
+const (
+	toPort       verb = 1 + iota // output to a port
+	toAsker                      // output to where the packet came from
+	toController                 // packet-in
+	metered                      // pass a meter
+	tagged                       // push or pop an 802.1Q tag
+)
+
+// whole is shorthand for fields written as a whole.
+func whole(fs ...flow.Field) []flow.Subfield {
+	subs := make([]flow.Subfield, len(fs))
+	for i, f := range fs {
+		subs[i] = f.Whole()
+	}
+	return subs
+}
+
+// Tables is the whole path. It is built anew for each caller, so nobody can change it for another.
+func Tables() []Table {
+	type fields = []flow.Field
+	type tables = []uint8
+	return []Table{
+		{TableClassify, "classify", "where did this come from?",
+			fields{flow.InPort, flow.TunID, flow.VLANVID, flow.EthSrc},
+			[]flow.Subfield{Network, SourcePort, Fabric, Punt},
+			tables{TableEthernet, TableSwitching}, []verb{toController, metered, tagged}, nil},
+		{TableEthernet, "ethernet", "may this port send from this MAC?",
+			fields{flow.Reg1, flow.EthSrc},
+			nil,
+			tables{TableSource}, nil, nil},
+		{TableSource, "source", "may this port send from this address, or as this server?",
+			fields{flow.Reg1, flow.EthType, flow.ARPOp, flow.ARPSPA, flow.ARPSHA, flow.IPv4Src, flow.IPv4Dst, flow.IPv6Src,
+				flow.IPProto, flow.UDPSrc, flow.UDPDst, flow.ICMPv6Type, flow.NDTarget, flow.NDSLL},
+			nil,
+			tables{TableNeighbour, TableServices}, nil, nil},
+		{TableNeighbour, "neighbour", "may this port claim this in IPv6 neighbour discovery?",
+			fields{flow.Reg1, flow.EthType, flow.IPProto, flow.ICMPv6Type, flow.NDTarget, flow.NDSLL, flow.NDTLL},
+			nil,
+			tables{TableServices}, nil, []flow.Action{flow.Goto{Table: TableServices}}},
+		{TableServices, "services", "does the switch, or the controller, answer this?",
+			fields{flow.Reg0, flow.Reg1, flow.EthType, flow.ARPOp, flow.ARPTPA, flow.IPProto, flow.UDPSrc, flow.UDPDst},
+			append([]flow.Subfield{Punt}, whole(flow.EthSrc, flow.EthDst, flow.ARPOp, flow.ARPSHA, flow.ARPTHA, flow.ARPSPA, flow.ARPTPA)...),
+			tables{TableSwitching}, []verb{toAsker, toController, metered}, []flow.Action{flow.Goto{Table: TableSwitching}}},
+		{TableSwitching, "switching", "where is this MAC, on this network?",
+			fields{flow.Reg0, flow.Reg3, flow.EthDst},
+			append([]flow.Subfield{TargetPort, Piece}, whole(flow.TunID, flow.TunDst, flow.VLANVID)...),
+			tables{TableFlood, TableOutput}, []verb{toPort, tagged}, nil},
+		{TableFlood, "flood", "who gets a copy?",
+			fields{flow.Reg0, flow.Reg3},
+			append([]flow.Subfield{TargetPort}, whole(flow.TunID, flow.TunDst, flow.VLANVID)...),
+			tables{TableOutput}, []verb{toPort, tagged}, nil},
+		{TableOutput, "output", "which interface is this port?",
+			fields{flow.Reg2},
+			nil,
+			nil, []verb{toPort}, nil},
+	}
+}
+
+// TableName is a table's name, or its number when there is no such table.
+func TableName(id uint8) string {
+	if c := contracts[id]; c != nil {
+		return c.Name
+	}
+	return strconv.Itoa(int(id))
+}
+
+// ParseTable finds a table by its name or number.
+func ParseTable(s string) (uint8, error) {
+	for _, t := range Tables() {
+		if s == t.Name || s == strconv.Itoa(int(t.ID)) {
+			return t.ID, nil
+		}
+	}
+	return 0, fmt.Errorf("there is no table %q", s)
+}
+
+// contract is a Table made ready for checking. It is read only.
+type contract struct {
+	Table
+	match uint64 // a bit a field
+	next  [256 / 64]uint64
+	ends  uint64 // a bit a verb
+}
+
+var contracts = func() (cs [256]*contract) {
+	for _, t := range Tables() {
+		c := &contract{Table: t}
+		for _, f := range t.Match {
+			c.match |= 1 << f
+		}
+		for _, id := range t.Next {
+			c.next[id/64] |= 1 << (id % 64)
+		}
+		for _, v := range t.Ends {
+			c.ends |= 1 << v
+		}
+		cs[t.ID] = c
+	}
+	return cs
+}()
+
+// check says how a flow breaks its table's contract.
+func check(f *flow.Flow) error {
+	c := contracts[f.Table]
+	if c == nil {
+		return fmt.Errorf("there is no table %d", f.Table)
+	}
+	for i := range f.Match {
+		if field := f.Match[i].Field; c.match&(1<<field) == 0 {
+			return fmt.Errorf("table %s may not match %s", c.Name, field)
+		}
+	}
+	for _, a := range f.Actions {
+		if !c.allows(a) {
+			return fmt.Errorf("table %s may not do %T%+v", c.Name, a, a)
+		}
+	}
+	return nil
+}
+
+func (c *contract) allows(a flow.Action) bool {
+	switch a := a.(type) {
+	case flow.Goto:
+		return a.Table > c.ID && c.leadsTo(a.Table)
+	case flow.Resubmit:
+		return a.Table > c.ID && c.leadsTo(a.Table)
+	case flow.Load:
+		return c.writes(a.Dst)
+	case flow.Move:
+		return c.writes(a.Dst)
+	case flow.Output:
+		return c.may(toPort)
+	case flow.OutputInPort:
+		return c.may(toAsker)
+	case flow.ToController:
+		return c.may(toController)
+	case flow.Meter:
+		return c.may(metered)
+	case flow.PushVLAN, flow.PopVLAN:
+		return c.may(tagged)
+	}
+	return false
+}
+
+func (c *contract) leadsTo(table uint8) bool { return c.next[table/64]&(1<<(table%64)) != 0 }
+func (c *contract) may(v verb) bool          { return c.ends&(1<<v) != 0 }
+
+func (c *contract) writes(s flow.Subfield) bool {
+	for _, allowed := range c.Load {
+		if s == allowed {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,193 @@
+package flowpipeline
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+// Compile makes a unit's flows. It is pure: all that it knows comes through the Reader.
+func Compile(u Unit, r *Reader) Compiled {
+	switch u.Kind {
+	case HostUnit:
+		return compileHost(u, r)
+	case NetworkUnit:
+		return compileNetwork(u, r)
+	case PortUnit:
+		return compilePort(u, r)
+	}
+	panic("flowpipeline: a unit of no known kind")
+}
+
+// draft gathers a unit's flows. All of them are for one object.
+type draft struct {
+	kind string
+	id   uuid.UUID
+	out  Compiled
+}
+
+// add puts a flow into the draft. A flow that breaks its table's contract is a programming error and panics.
+func (d *draft) add(table uint8, priority uint16, match flow.Match, phrase string, actions ...flow.Action) {
+	f := flow.New(table, priority, match, flow.Why{Kind: d.kind, ID: d.id, Phrase: phrase}, actions...)
+	if err := check(&f); err != nil {
+		panic("flowpipeline: " + err.Error() + ": " + f.String())
+	}
+	d.out.Flows = append(d.out.Flows, f)
+}
+
+// compileHost makes what every host has, whatever is on it.
+func compileHost(u Unit, r *Reader) Compiled {
+	d := &draft{kind: "host", id: u.Host}
+	for _, t := range Tables() {
+		phrase := "drops what no other flow is for"
+		if len(t.Miss) > 0 {
+			phrase = "lets pass what no other flow is for"
+		}
+		d.add(t.ID, 0, nil, phrase, t.Miss...)
+	}
+	classifyUnknown(d, r, u.Host)
+	refuseServers(d)
+	admitUnaddressed(d)
+	admitSilentNeighbours(d)
+	keepLinkLocalFrames(d)
+	for _, network := range r.NetworksOn(u.Host) {
+		d.out.Children = append(d.out.Children, Unit{Host: u.Host, Kind: NetworkUnit, ID: network})
+	}
+	return d.out
+}
+
+// network is a network as one host sees it.
+type network struct {
+	host    uuid.UUID
+	key     uint64
+	segment signalbox.Segment
+	uplink  uint32 // the port towards other hosts: a tunnel or patch port; 0: there is none
+}
+
+// readNetwork is false when the network carries nothing: it is not there, or its admin state is down.
+func readNetwork(r *Reader, host, id uuid.UUID) (network, bool) {
+	row := r.Network(id)
+	if row == nil || !row.AdminStateUp {
+		return network{}, false
+	}
+	n := network{host: host, key: uint64(row.Key), segment: row.Segment}
+	switch t := row.Segment.Type; {
+	case t.Tunnelled():
+		n.uplink, _ = r.TunnelPort(host, t)
+	case t.OnPhysical():
+		n.uplink, _ = r.PatchPort(host, row.Segment.Physical)
+	}
+	return n, true
+}
+
+// is matches packets on the network.
+func (n *network) is() flow.Cond { return flow.IsSub(Network, n.key) }
+
+// tag is what vlan_vid says of the network's frames on its physical network.
+func (n *network) tag() uint64 {
+	if n.segment.Type == signalbox.VLAN {
+		return vlanPresent | uint64(n.segment.ID)
+	}
+	return untagged
+}
+
+// OXM_OF_VLAN_VID: bit 12 says that there is a tag.
+const (
+	untagged    = 0
+	vlanPresent = 0x1000
+)
+
+// compileNetwork makes a network's ways in and its flood list on a host that has a port of it.
+func compileNetwork(u Unit, r *Reader) Compiled {
+	d := &draft{kind: "network", id: u.ID}
+	n, ok := readNetwork(r, u.Host, u.ID)
+	if !ok {
+		return d.out
+	}
+	members := r.Members(u.ID)
+	classifyFabric(d, &n)
+	copies := floodPieces(d, r, &n, members)
+	switchGroups(d, &n, copies)
+	switchUnknown(d, &n)
+	d.out.Children = make([]Unit, 0, len(members))
+	for i := range members {
+		if m := &members[i]; m.Up && (m.Host != uuid.Nil || m.Role == signalbox.RoleDHCP) {
+			d.out.Children = append(d.out.Children, Unit{Host: u.Host, Kind: PortUnit, ID: m.Port})
+		}
+	}
+	return d.out
+}
+
+// port is a port as its own host sees it.
+type port struct {
+	*signalbox.Port
+	network
+	at Interface // where it is plugged in; OFPort is 0 while the switch has no such interface
+}
+
+// from matches packets that the port sent.
+func (p *port) from() flow.Cond { return flow.IsSub(SourcePort, uint64(p.Key)) }
+
+// compilePort makes a port's flows on a host: all of them on its own, the way to it on others.
+func compilePort(u Unit, r *Reader) Compiled {
+	d := &draft{kind: "port", id: u.ID}
+	row := r.Port(u.ID)
+	if row == nil || !row.AdminStateUp {
+		return d.out
+	}
+	n, ok := readNetwork(r, u.Host, row.NetworkID)
+	switch {
+	case !ok:
+	case row.Role == signalbox.RoleDHCP:
+		answerARP(d, &n, row)
+	case row.Binding == nil:
+	case row.Binding.HostID == u.Host:
+		compileLocalPort(d, r, &port{Port: row, network: n})
+	default:
+		if switchRemote(d, r, &n, row) {
+			answerARP(d, &n, row)
+		}
+	}
+	return d.out
+}
+
+func compileLocalPort(d *draft, r *Reader, p *port) {
+	p.at, _ = r.Interface(p.host, p.Binding.Interface)
+	classifyPort(d, p)
+	admitMAC(d, p)
+	admitAddresses(d, p)
+	admitNeighbours(d, p)
+	answerARP(d, &p.network, p.Port)
+	letOwnARPPass(d, p)
+	puntDHCP(d, r, p)
+	switchLocal(d, p)
+	outputPort(d, p)
+}
+
+// addresses is the port's addresses of one family, in the order of its row.
+func addresses(p *signalbox.Port, v6 bool) []netip.Addr {
+	var out []netip.Addr
+	for _, ip := range p.FixedIPs {
+		if ip.Addr.Is6() == v6 {
+			out = append(out, ip.Addr)
+		}
+	}
+	return out
+}
+
+// own6 is the IPv6 addresses that a port may use: its own, and the link-local one that its MAC makes.
+// A port without any address has neither.
+func own6(p *signalbox.Port) []netip.Addr {
+	if len(p.FixedIPs) == 0 {
+		return nil
+	}
+	own := addresses(p, true)
+	if ll := p.MAC.LinkLocal(); !slices.Contains(own, ll) {
+		own = append(own, ll)
+	}
+	return own
+}
