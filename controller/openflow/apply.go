@@ -146,7 +146,7 @@ func (c *Conn) fill(ctx context.Context, bundle, first uint32, p piece) (failure
 	b := append(make([]byte, 0, chunkSize), bundleControl(opened, bundle, of.OFPBCT_OPEN_REQUEST)...)
 	for i := range p.len() {
 		start := len(b)
-		if b, err = p.append(b, i, first+uint32(i), bundle); err != nil {
+		if b, err = p.appendMod(b, i, first+uint32(i), bundle); err != nil {
 			b, failures = b[:start], []Failure{p.failure(i, err)}
 			break
 		}
@@ -166,9 +166,9 @@ func (c *Conn) fill(ctx context.Context, bundle, first uint32, p piece) (failure
 	return failures, c.wait(ctx, k)
 }
 
-// append writes the i-th flow-mod of the piece as a bundle-add. Both headers carry the same xid, as
+// appendMod writes the i-th flow-mod of the piece as a bundle-add. Both headers carry the same xid, as
 // EXT-230 demands.
-func (p piece) append(b []byte, i int, xid, bundle uint32) ([]byte, error) {
+func (p piece) appendMod(b []byte, i int, xid, bundle uint32) ([]byte, error) {
 	start := len(b)
 	b = appendBundleAdd(b, xid, bundle)
 	var err error

@@ -68,8 +68,9 @@ type Installed struct {
 // FlowEventKind says what happened to a flow.
 type FlowEventKind uint16
 
-// Kinds of flow events. A flow that replaces another (same table, priority and match) is reported as
-// FlowModified, with the new one's cookie.
+// Kinds of flow events. A flow that replaces another (same table, priority and match) is FlowAdded with its
+// own cookie, and nothing is said of the one that has gone: after an add by somebody else, read the flows.
+// FlowModified is other actions under the same cookie, which a read does not show.
 const (
 	FlowAdded FlowEventKind = iota
 	FlowDeleted

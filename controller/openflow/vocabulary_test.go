@@ -1,0 +1,126 @@
+package openflow
+
+import (
+	"net/netip"
+
+	"github.com/google/uuid"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+var (
+	testMAC  = flow.Ethernet(signalbox.MustMAC("fa:16:3e:12:34:56"))
+	testAddr = flow.Addr(netip.MustParseAddr("10.1.2.3"))
+	testSix  = flow.Addr(netip.MustParseAddr("fd00:1:2::3"))
+)
+
+// Conditions that other fields depend on.
+var (
+	isARP    = flow.IsNum(flow.EthType, 0x0806)
+	isIPv4   = flow.IsNum(flow.EthType, 0x0800)
+	isIPv6   = flow.IsNum(flow.EthType, 0x86dd)
+	isTCP    = flow.IsNum(flow.IPProto, 6)
+	isUDP    = flow.IsNum(flow.IPProto, 17)
+	isICMPv6 = flow.IsNum(flow.IPProto, 58)
+)
+
+// everyMatch names every field at least once, exactly and where it can be masked.
+func everyMatch() []flow.Match {
+	prefix := func(n uint8) flow.Value { return flow.Ones(n).Shl(32 - n) }
+	return []flow.Match{
+		nil,
+		{flow.IsNum(flow.InPort, 7)},
+		{flow.Is(flow.TunID, flow.Num(0x123456789abcdef0))},
+		{flow.IsMasked(flow.TunID, flow.Num(0x1200), flow.Num(0xff00))},
+		{flow.Is(flow.TunSrc, testAddr), flow.Is(flow.TunDst, testAddr)},
+		{flow.IsMasked(flow.TunSrc, testAddr, prefix(8))},
+		{flow.IsNum(flow.Reg0, 1), flow.IsNum(flow.Reg1, 2), flow.IsNum(flow.Reg2, 3), flow.IsNum(flow.Reg3, 4)},
+		{flow.IsNum(flow.Reg4, 0xffffffff), flow.IsNum(flow.Reg5, 0), flow.IsNum(flow.Reg6, 7), flow.IsNum(flow.Reg7, 8)},
+		{flow.IsSub(flow.Subfield{Field: flow.Reg3, Off: 4, Len: 8}, 0x5a)},
+		{flow.Is(flow.EthSrc, testMAC), flow.Is(flow.EthDst, testMAC)},
+		{flow.IsMasked(flow.EthDst, flow.Num(1<<40), flow.Num(1<<40))},
+		{flow.IsNum(flow.EthType, 0x88cc)},
+		{flow.IsNum(flow.VLANVID, 0x1064)},
+		{flow.IsNum(flow.VLANVID, 0)},
+		{flow.IsMasked(flow.VLANVID, flow.Num(0x1000), flow.Num(0x1000))},
+		{isARP, flow.IsNum(flow.ARPOp, 1), flow.Is(flow.ARPSPA, testAddr), flow.Is(flow.ARPTPA, testAddr)},
+		{isARP, flow.IsMasked(flow.ARPTPA, testAddr, prefix(24))},
+		{isARP, flow.Is(flow.ARPSHA, testMAC), flow.Is(flow.ARPTHA, testMAC)},
+		{isIPv4, flow.Is(flow.IPv4Src, testAddr), flow.Is(flow.IPv4Dst, testAddr)},
+		{isIPv4, flow.IsMasked(flow.IPv4Dst, testAddr, prefix(24))},
+		{isIPv4, flow.IsNum(flow.IPProto, 47)},
+		{isIPv4, isTCP, flow.IsNum(flow.TCPSrc, 1024), flow.IsNum(flow.TCPDst, 80)},
+		{isIPv4, isTCP, flow.IsMasked(flow.TCPDst, flow.Num(0x1000), flow.Num(0xf000))},
+		{isIPv4, isUDP, flow.IsNum(flow.UDPSrc, 68), flow.IsNum(flow.UDPDst, 67)},
+		{isIPv6, flow.Is(flow.IPv6Src, testSix), flow.Is(flow.IPv6Dst, testSix)},
+		{isIPv6, flow.IsMasked(flow.IPv6Dst, testSix, flow.Ones(64).Shl(64))},
+		{isIPv6, isUDP, flow.IsNum(flow.UDPDst, 547)},
+		{isIPv6, isICMPv6, flow.IsNum(flow.ICMPv6Type, 128)},
+		{isIPv6, isICMPv6, flow.IsNum(flow.ICMPv6Type, 135), flow.Is(flow.NDTarget, testSix), flow.Is(flow.NDSLL, testMAC)},
+		{isIPv6, isICMPv6, flow.IsNum(flow.ICMPv6Type, 136), flow.Is(flow.NDTarget, testSix), flow.Is(flow.NDTLL, testMAC)},
+	}
+}
+
+// everyAction is lists of actions, each with the match that it needs, naming every action and every field
+// that a load or a move can write.
+func everyAction() []struct {
+	match   flow.Match
+	actions []flow.Action
+} {
+	type list = []flow.Action
+	type pair = struct {
+		match   flow.Match
+		actions []flow.Action
+	}
+	whole := func(f flow.Field, v flow.Value) flow.Action { return flow.Load{Dst: f.Whole(), Value: v} }
+	part := func(f flow.Field, off, n uint8, v uint64) flow.Action {
+		return flow.Load{Dst: flow.Subfield{Field: f, Off: off, Len: n}, Value: flow.Num(v)}
+	}
+	arp := flow.Match{isARP, flow.IsNum(flow.ARPOp, 1)}
+	tagged := flow.Match{flow.IsMasked(flow.VLANVID, flow.Num(0x1000), flow.Num(0x1000))}
+	tcp, udp := flow.Match{isIPv4, isTCP}, flow.Match{isIPv4, isUDP}
+	solicit := flow.Match{isIPv6, isICMPv6, flow.IsNum(flow.ICMPv6Type, 135)}
+	advert := flow.Match{isIPv6, isICMPv6, flow.IsNum(flow.ICMPv6Type, 136)}
+	return []pair{
+		{nil, nil},
+		{nil, list{flow.Output{Port: 3}, flow.Output{Port: 4}, flow.OutputInPort{}, flow.ToController{}}},
+		{nil, list{flow.Goto{Table: 20}}},
+		{nil, list{flow.Meter{ID: 5}, flow.ToController{}}},
+		{nil, list{flow.Meter{ID: 5}, flow.Output{Port: 1}, flow.Goto{Table: 30}}},
+		{nil, list{flow.Resubmit{Table: 60}, flow.Resubmit{Table: 70}}},
+		{nil, list{flow.PushVLAN{}, whole(flow.VLANVID, flow.Num(0x1064)), flow.Output{Port: 9}}},
+		{tagged, list{flow.PopVLAN{}, flow.Goto{Table: 1}}},
+		{tagged, list{flow.Move{Src: flow.Subfield{Field: flow.VLANVID, Len: 12}, Dst: flow.Subfield{Field: flow.Reg0, Len: 12}}}},
+		{tagged, list{part(flow.VLANVID, 0, 12, 100)}},
+		{nil, list{whole(flow.Reg0, flow.Num(1)), whole(flow.Reg1, flow.Num(2)), whole(flow.Reg2, flow.Num(3)), whole(flow.Reg3, flow.Num(4)),
+			whole(flow.Reg4, flow.Num(5)), whole(flow.Reg5, flow.Num(6)), whole(flow.Reg6, flow.Num(7)), whole(flow.Reg7, flow.Num(8))}},
+		{nil, list{part(flow.Reg3, 0, 4, 2), part(flow.Reg3, 4, 1, 1), part(flow.Reg7, 16, 16, 0xffff)}},
+		{nil, list{whole(flow.TunID, flow.Num(0x1234)), whole(flow.TunSrc, testAddr), whole(flow.TunDst, testAddr), flow.Output{Port: 2}}},
+		{nil, list{flow.Move{Src: flow.Subfield{Field: flow.TunID, Len: 32}, Dst: flow.Reg1.Whole()}}},
+		{nil, list{whole(flow.EthSrc, testMAC), whole(flow.EthDst, testMAC), part(flow.EthDst, 0, 24, 0x010203)}},
+		{nil, list{flow.Move{Src: flow.EthSrc.Whole(), Dst: flow.EthDst.Whole()}}},
+		{arp, list{flow.Move{Src: flow.ARPSHA.Whole(), Dst: flow.ARPTHA.Whole()}, flow.Move{Src: flow.ARPSPA.Whole(), Dst: flow.ARPTPA.Whole()},
+			whole(flow.ARPOp, flow.Num(2)), whole(flow.ARPSHA, testMAC), whole(flow.ARPTHA, testMAC), whole(flow.ARPSPA, testAddr), whole(flow.ARPTPA, testAddr), flow.OutputInPort{}}},
+		{flow.Match{isIPv4}, list{whole(flow.IPv4Src, testAddr), whole(flow.IPv4Dst, testAddr)}},
+		{flow.Match{isIPv6}, list{whole(flow.IPv6Src, testSix), whole(flow.IPv6Dst, testSix), part(flow.IPv6Dst, 64, 64, 0xfd00)}},
+		{flow.Match{isIPv6}, list{flow.Move{Src: flow.IPv6Src.Whole(), Dst: flow.IPv6Dst.Whole()}}},
+		{tcp, list{whole(flow.TCPSrc, flow.Num(1)), whole(flow.TCPDst, flow.Num(2))}},
+		{udp, list{whole(flow.UDPSrc, flow.Num(67)), whole(flow.UDPDst, flow.Num(68))}},
+		{solicit, list{whole(flow.ICMPv6Type, flow.Num(136)), whole(flow.NDTarget, testSix), whole(flow.NDSLL, testMAC)}},
+		{advert, list{whole(flow.NDTLL, testMAC), flow.Move{Src: flow.NDTarget.Whole(), Dst: flow.IPv6Src.Whole()}}},
+	}
+}
+
+// everyFlow is the whole vocabulary as flows. Each has a priority of its own, and they fit into one switch.
+func everyFlow() []flow.Flow {
+	why := flow.Why{Kind: "test", ID: uuid.Nil}
+	var out []flow.Flow
+	for i, m := range everyMatch() {
+		out = append(out, flow.New(0, uint16(100+i), m, why, flow.Output{Port: 1}))
+	}
+	for i, p := range everyAction() {
+		out = append(out, flow.New(0, uint16(1000+i), p.match, why, p.actions...))
+	}
+	return out
+}
