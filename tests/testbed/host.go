@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -311,17 +310,4 @@ func (h *Host) replaceDead(dead *Process) {
 	if h.lab.OnDeath != nil {
 		h.lab.OnDeath(h, obituary)
 	}
-}
-
-// ofport is the OpenFlow number of an interface of br-int, or an error while it has no number.
-func (h *Host) ofport(ctx context.Context, name string) (int, error) {
-	out, err := h.Vsctl(ctx, "get", "interface", name, "ofport")
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(out))
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("interface %s has ofport %q", name, strings.TrimSpace(out))
-	}
-	return n, nil
 }
