@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/signalbox-sdn/signalbox/apiserver/store/postgres"
 )
 
 // Where things are inside every lab.
@@ -55,6 +57,7 @@ type Lab struct {
 	vms       []*VM
 	processes []*Process
 	spaces    []Namespace
+	databases []*postgres.Server
 }
 
 // NewLab makes an empty lab. A folder or namespaces left by a dead owner are swept first; a lab of that
@@ -134,7 +137,7 @@ func (l *Lab) Close() error {
 	close(l.closed)
 	l.guards.Wait()
 	l.mu.Lock()
-	processes, spaces := l.processes, l.spaces
+	processes, spaces, databases := l.processes, l.spaces, l.databases
 	l.mu.Unlock()
 	var errs []error
 	for _, p := range processes {
@@ -142,6 +145,9 @@ func (l *Lab) Close() error {
 	}
 	for _, p := range slices.Backward(processes) {
 		errs = append(errs, p.Stop(10*time.Second))
+	}
+	for _, db := range databases {
+		errs = append(errs, db.Stop())
 	}
 	for _, ns := range slices.Backward(spaces) {
 		errs = append(errs, ns.remove())

@@ -19,10 +19,9 @@ type Process struct {
 	Log  string // path of the file that holds its output
 
 	cmd      *exec.Cmd
-	stop     syscall.Signal // asks it to end: SIGTERM, but for PostgreSQL
-	done     chan struct{}  // closed when it has ended
-	err      error          // how it ended; valid after done
-	expected atomic.Bool    // we ended it ourselves
+	done     chan struct{} // closed when it has ended
+	err      error         // how it ended; valid after done
+	expected atomic.Bool   // we ended it ourselves
 }
 
 // spawn starts cmd in ns. The caller has set the arguments and, if wanted, Env; the log is appended to.
@@ -43,7 +42,7 @@ func (l *Lab) spawn(ns Namespace, name, logPath string, cmd *exec.Cmd) (*Process
 	if err := ns.Start(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	p := &Process{Name: name, Log: logPath, cmd: cmd, stop: syscall.SIGTERM, done: make(chan struct{})}
+	p := &Process{Name: name, Log: logPath, cmd: cmd, done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
 		close(p.done)
@@ -96,7 +95,7 @@ func (p *Process) Stop(limit time.Duration) error {
 // ask asks the process to end and does not wait.
 func (p *Process) ask() {
 	p.expected.Store(true)
-	_ = p.cmd.Process.Signal(p.stop) // an error means that it has ended already
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended already
 }
 
 // Obituary says how an ended process died and the last it said.

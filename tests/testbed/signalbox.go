@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/signalbox-sdn/signalbox/apiserver/store/postgres"
 )
 
 // Settings is what the lab tells signalbox in its configuration file.
@@ -72,10 +75,14 @@ type Signalbox struct {
 // StartSignalbox starts the API server and the controller as two processes on a PostgreSQL of the lab's,
 // and waits until both are ready.
 func (l *Lab) StartSignalbox(ctx context.Context, binary string, s Settings) (*Signalbox, error) {
-	var err error
-	if s.DatabaseURL, err = l.StartPostgres(ctx); err != nil {
+	server, err := postgres.Start(ctx, filepath.Join(l.Dir, "postgres"), slog.New(slog.DiscardHandler))
+	if err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
+	l.databases = append(l.databases, server)
+	l.mu.Unlock()
+	s.DatabaseURL = server.DSN()
 	box, err := l.signalbox(binary, s)
 	if err != nil {
 		return nil, err

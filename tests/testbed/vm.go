@@ -2,9 +2,11 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -142,6 +144,19 @@ func (vm *VM) Rename(ctx context.Context, p Plug) error {
 	}
 	_, err := vm.host.Vsctl(ctx, args...)
 	return err
+}
+
+// Remove unplugs the VM where it is plugged and ends it.
+func (vm *VM) Remove(ctx context.Context) error {
+	var errs []error
+	if vm.Host() != nil {
+		errs = append(errs, vm.Unplug(ctx))
+	}
+	errs = append(errs, vm.NS.remove())
+	vm.lab.mu.Lock()
+	vm.lab.vms = slices.DeleteFunc(vm.lab.vms, func(o *VM) bool { return o == vm })
+	vm.lab.mu.Unlock()
+	return errors.Join(errs...)
 }
 
 // Host is where the VM is plugged, or nil.
