@@ -180,8 +180,18 @@ func TestFlowsSentByTheCodecAreTheOnesThatTheirTextDescribes(t *testing.T) {
 			t.Errorf("only by its text:  %s", l)
 		}
 	}
-	if got := cookies(t, c); !slices.Equal(got, cookiesOf(flows)) {
-		t.Errorf("%d cookies read back, %d flows sent", len(got), len(flows))
+	wanted := map[flow.Cookie]*flow.Flow{}
+	for i := range flows {
+		wanted[flows[i].Cookie] = &flows[i]
+	}
+	installed, err := c.Flows(t.Context())
+	if err != nil || len(installed) != len(flows) {
+		t.Errorf("%d flows read back of %d: %v", len(installed), len(flows), err)
+	}
+	for _, i := range installed {
+		if f := wanted[i.Cookie]; f == nil || Sum(f) != i.Sum || f.Table != i.Table || f.Priority != i.Priority {
+			t.Errorf("read back as %+v: %+v", i, f)
+		}
 	}
 }
 
@@ -384,6 +394,17 @@ func TestChangesByOthersAreReportedAndOurOwnAreNot(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+func TestChangeByHandThatKeepsTheCookieIsSeenInAFullRead(t *testing.T) {
+	s, c := connect(t, newHeard())
+	f := flow.New(4, 44, nil, flow.Why{}, flow.Output{Port: 1})
+	mustApply(t, c, Change{Adds: []flow.Flow{f}})
+	s.OFCtl("mod-flows", "br-int", "table=4,actions=output:2")
+	got, err := c.Flows(t.Context())
+	if err != nil || len(got) != 1 || got[0].Cookie != f.Cookie || got[0].Sum == Sum(&f) {
+		t.Errorf("%+v, %v", got, err)
+	}
 }
 
 func TestCallsFromManyGoroutinesDoNotDisturbEachOther(t *testing.T) {

@@ -63,6 +63,7 @@ type Installed struct {
 	Cookie   flow.Cookie
 	Packets  uint64
 	Bytes    uint64
+	Sum      uint64 // of its match and instructions, to compare with Sum of a flow
 }
 
 // FlowEventKind says what happened to a flow.
@@ -226,6 +227,7 @@ func decodeFlows(out []Installed, c *cursor) ([]Installed, error) {
 		f.Priority = e.u16()
 		e.skip(2 + 2 + 2 + 4) // timeouts, flags, padding
 		f.Cookie, f.Packets, f.Bytes = flow.Cookie(e.u64()), e.u64(), e.u64()
+		f.Sum = fingerprint(e.b)
 		if e.short || c.short {
 			return nil, errShort
 		}

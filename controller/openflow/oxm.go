@@ -9,6 +9,7 @@ import (
 
 // Classes of match fields.
 const (
+	classOlder  = 0x0000 // NXM_OF: OpenFlow 1.0's fields as Nicira numbered them
 	classNicira = 0x0001 // NXM_NX
 	classBasic  = 0x8000 // OXM_OF
 	classVendor = 0xffff // the body begins with an experimenter's number
@@ -57,6 +58,47 @@ var fieldCodes = [flow.NumFields]oxm{
 	flow.NDTarget:   {classBasic, 31, 16},
 	flow.NDSLL:      {classBasic, 32, 6},
 	flow.NDTLL:      {classBasic, 33, 6},
+}
+
+// actionCodes are the older numbers that some fields also have. Open vSwitch gives loads and moves back
+// with these, whichever they were sent with; sent so, a flow reads back byte for byte (see Sum).
+var actionCodes = [flow.NumFields]oxm{
+	flow.TunID:      {classNicira, 16, 8},
+	flow.EthSrc:     {classOlder, 2, 6},
+	flow.EthDst:     {classOlder, 1, 6},
+	flow.EthType:    {classOlder, 3, 2},
+	flow.ARPOp:      {classOlder, 15, 2},
+	flow.ARPSPA:     {classOlder, 16, 4},
+	flow.ARPTPA:     {classOlder, 17, 4},
+	flow.ARPSHA:     {classNicira, 17, 6},
+	flow.ARPTHA:     {classNicira, 18, 6},
+	flow.IPv4Src:    {classOlder, 7, 4},
+	flow.IPv4Dst:    {classOlder, 8, 4},
+	flow.IPv6Src:    {classNicira, 19, 16},
+	flow.IPv6Dst:    {classNicira, 20, 16},
+	flow.IPProto:    {classOlder, 6, 1},
+	flow.TCPSrc:     {classOlder, 9, 2},
+	flow.TCPDst:     {classOlder, 10, 2},
+	flow.UDPSrc:     {classOlder, 11, 2},
+	flow.UDPDst:     {classOlder, 12, 2},
+	flow.ICMPv6Type: {classNicira, 21, 1},
+	flow.NDTarget:   {classNicira, 23, 16},
+	flow.NDSLL:      {classNicira, 24, 6},
+	flow.NDTLL:      {classNicira, 25, 6},
+}
+
+// subfieldCode is the field's number in a load or a move of bits that the field has.
+func subfieldCode(s flow.Subfield) (oxm, error) {
+	code, err := codeOf(s.Field)
+	switch {
+	case err != nil:
+		return oxm{}, err
+	case s.Len == 0 || int(s.Off)+int(s.Len) > int(s.Field.Bits()):
+		return oxm{}, fmt.Errorf("%s has no %d bits from bit %d on", s.Field, s.Len, s.Off)
+	case actionCodes[s.Field].size != 0:
+		return actionCodes[s.Field], nil
+	}
+	return code, nil
 }
 
 func codeOf(f flow.Field) (oxm, error) {
