@@ -28,6 +28,7 @@ const (
 	ReasonIPNotOnSubnet    Reason = "ip not on subnet"   // the named subnet cannot give this address to a port
 	ReasonAutoAddress      Reason = "auto address"       // addresses of a SLAAC subnet follow from the MAC and cannot be chosen
 	ReasonMTUTooSmall      Reason = "mtu too small"      // IPv6 needs 1280 bytes (RFC 8200)
+	ReasonPortBound        Reason = "port bound"         // a host holds the port
 	ReasonServicePort      Reason = "service port"       // the port belongs to a service and lives as long as that
 	ReasonRevisionMismatch Reason = "revision mismatch"  // the row has changed since the client read it
 	ReasonMethod           Reason = "method not allowed" // the URL is right, the verb is not

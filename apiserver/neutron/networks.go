@@ -1,0 +1,195 @@
+package neutron
+
+import (
+	"context"
+	"reflect"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/apiserver/store"
+)
+
+// NetworkSpec is what a request says of a network; nil is what it does not say.
+type NetworkSpec struct {
+	ProjectID, Name, Description   *string // ProjectID: at create only
+	AdminStateUp, Shared, External *bool
+	MTU                            *int    // 0: as large as the type allows
+	Type, Physical                 *string // at create only, as is:
+	SegmentationID                 *int
+	Revision                       *int64 // at update: only if the row is still at this revision
+}
+
+// Limits of an MTU: RFC 791 and RFC 8200.
+const (
+	minMTU4 = 68
+	minMTU6 = 1280
+)
+
+// CreateNetworks makes all or none.
+func (s *Service) CreateNetworks(ctx context.Context, c signalbox.Caller, specs []NetworkSpec) ([]signalbox.Network, error) {
+	var made []signalbox.Network
+	ours := []signalbox.Reason{}
+	for i := range specs {
+		if specs[i].SegmentationID == nil && or(specs[i].Type, "") != string(signalbox.Flat) {
+			ours = []signalbox.Reason{signalbox.ReasonSegmentInUse}
+		}
+	}
+	err := s.write(ctx, ours, func(tx *store.Tx) error {
+		made = make([]signalbox.Network, len(specs))
+		for i := range specs {
+			if err := s.createNetwork(ctx, tx, c, &specs[i], &made[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return made, err
+}
+
+func (s *Service) createNetwork(ctx context.Context, tx *store.Tx, c signalbox.Caller, spec *NetworkSpec, n *signalbox.Network) error {
+	project, err := projectOf(c, spec.ProjectID)
+	if err != nil {
+		return err
+	}
+	*n = signalbox.Network{
+		ID: s.src.ID(), ProjectID: project, Name: or(spec.Name, ""), Description: or(spec.Description, ""),
+		AdminStateUp: or(spec.AdminStateUp, true), Shared: or(spec.Shared, false), External: or(spec.External, false),
+	}
+	if err := s.assignSegment(ctx, tx, n, spec); err != nil {
+		return err
+	}
+	if n.MTU, err = s.mtu(n.Segment.Type, or(spec.MTU, 0)); err != nil {
+		return err
+	}
+	return tx.InsertNetwork(ctx, n)
+}
+
+// mtu is the MTU that a network of the type gets when asked for one; 0 asks for the largest.
+func (s *Service) mtu(t signalbox.NetworkType, asked int) (int, error) {
+	most := s.cfg.maxMTU(t)
+	switch {
+	case asked == 0:
+		return most, nil
+	case asked > most:
+		return 0, invalidInput("Requested MTU is too big, maximum is %d.", most)
+	case asked < minMTU4:
+		return 0, invalidInput("Requested MTU is too small, minimum is %d.", minMTU4)
+	}
+	return asked, nil
+}
+
+// Network reads one.
+func (s *Service) Network(ctx context.Context, c signalbox.Caller, id uuid.UUID) (n *signalbox.Network, err error) {
+	err = s.db.Read(ctx, func(tx *store.Tx) error {
+		n, err = visibleNetwork(c, id)(tx.Network(ctx, id))
+		return err
+	})
+	return n, err
+}
+
+// visibleNetwork hides a network that the caller may not know of.
+func visibleNetwork(c signalbox.Caller, id uuid.UUID) func(*signalbox.Network, error) (*signalbox.Network, error) {
+	return func(n *signalbox.Network, err error) (*signalbox.Network, error) {
+		if err == nil && !c.Owns(n.ProjectID) && !n.Shared && !n.External {
+			return nil, notFound("network", id)
+		}
+		return n, err
+	}
+}
+
+// Networks lists.
+func (s *Service) Networks(ctx context.Context, c signalbox.Caller, q Query) ([]signalbox.Network, error) {
+	return list(ctx, s, c, q, (*store.Tx).Networks)
+}
+
+// lockNetwork locks a network that the caller may change against everybody.
+func lockNetwork(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID, rule string) (*signalbox.Network, error) {
+	n, err := visibleNetwork(c, id)(tx.NetworkForUpdate(ctx, id))
+	if err == nil && !c.Owns(n.ProjectID) {
+		err = forbidden(rule)
+	}
+	return n, err
+}
+
+// UpdateNetwork changes what the spec says.
+func (s *Service) UpdateNetwork(ctx context.Context, c signalbox.Caller, id uuid.UUID, spec NetworkSpec) (n *signalbox.Network, err error) {
+	err = s.db.Write(ctx, func(tx *store.Tx) error {
+		if n, err = lockNetwork(ctx, tx, c, id, "update_network"); err != nil {
+			return err
+		}
+		if err := checkRevision(spec.Revision, n.Revision); err != nil {
+			return err
+		}
+		before := *n
+		set(&n.Name, spec.Name)
+		set(&n.Description, spec.Description)
+		set(&n.AdminStateUp, spec.AdminStateUp)
+		set(&n.Shared, spec.Shared)
+		set(&n.External, spec.External)
+		if spec.MTU != nil {
+			if err := s.resize(ctx, tx, n, *spec.MTU); err != nil {
+				return err
+			}
+		}
+		if reflect.DeepEqual(before, *n) {
+			return nil
+		}
+		return tx.UpdateNetwork(ctx, n)
+	})
+	return n, err
+}
+
+func (s *Service) resize(ctx context.Context, tx *store.Tx, n *signalbox.Network, asked int) (err error) {
+	if n.MTU, err = s.mtu(n.Segment.Type, asked); err != nil || n.MTU >= minMTU6 {
+		return err
+	}
+	subnets, err := tx.Subnets(ctx, by("network_id", n.ID))
+	for i := range subnets {
+		if subnets[i].IPVersion() == 6 {
+			return mtuTooSmall(n)
+		}
+	}
+	return err
+}
+
+func mtuTooSmall(n *signalbox.Network) error {
+	return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonMTUTooSmall,
+		"MTU %d of network %s is too small: IPv6 subnets need %d.", n.MTU, n.ID, minMTU6)
+}
+
+// DeleteNetwork deletes a network and its subnets. Ports other than those that came with the subnets forbid it.
+func (s *Service) DeleteNetwork(ctx context.Context, c signalbox.Caller, id uuid.UUID) error {
+	return s.db.Write(ctx, func(tx *store.Tx) error {
+		if _, err := lockNetwork(ctx, tx, c, id, "delete_network"); err != nil {
+			return err
+		}
+		ports, err := tx.Ports(ctx, by("network_id", id))
+		if err != nil {
+			return err
+		}
+		if users := vifs(ports); users != nil {
+			return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonNetworkInUse,
+				"Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports is: %s.",
+				id, strings.Join(users, ","))
+		}
+		for i := range ports {
+			if err := tx.DeletePort(ctx, ports[i].ID); err != nil {
+				return err
+			}
+		}
+		return tx.DeleteNetwork(ctx, id)
+	})
+}
+
+// vifs are the ids of the ports that somebody asked for, at most a screen of them.
+func vifs(ports []signalbox.Port) []string {
+	const most = 20
+	var ids []string
+	for i := range ports {
+		if ports[i].Role == signalbox.RoleVIF && len(ids) < most {
+			ids = append(ids, ports[i].ID.String())
+		}
+	}
+	return ids
+}
