@@ -159,9 +159,13 @@ func mtuTooSmall(n *signalbox.Network) error {
 }
 
 // DeleteNetwork deletes a network and its subnets. Ports other than those that came with the subnets forbid it.
-func (s *Service) DeleteNetwork(ctx context.Context, c signalbox.Caller, id uuid.UUID) error {
+func (s *Service) DeleteNetwork(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64) error {
 	return s.db.Write(ctx, func(tx *store.Tx) error {
-		if _, err := lockNetwork(ctx, tx, c, id, "delete_network"); err != nil {
+		n, err := lockNetwork(ctx, tx, c, id, "delete_network")
+		if err != nil {
+			return err
+		}
+		if err := checkRevision(revision, n.Revision); err != nil {
 			return err
 		}
 		ports, err := tx.Ports(ctx, by("network_id", id))

@@ -239,7 +239,7 @@ func serviceOwned(p *signalbox.Port, what string) error {
 }
 
 // DeletePort deletes a port, but not one that came with something else.
-func (s *Service) DeletePort(ctx context.Context, c signalbox.Caller, id uuid.UUID) error {
+func (s *Service) DeletePort(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64) error {
 	return s.db.Write(ctx, func(tx *store.Tx) error {
 		p, err := visiblePort(c, id)(tx.PortForUpdate(ctx, id))
 		if err != nil {
@@ -247,6 +247,9 @@ func (s *Service) DeletePort(ctx context.Context, c signalbox.Caller, id uuid.UU
 		}
 		if p.Role != signalbox.RoleVIF {
 			return serviceOwned(p, "deleted")
+		}
+		if err := checkRevision(revision, p.Revision); err != nil {
+			return err
 		}
 		return tx.DeletePort(ctx, id)
 	})

@@ -195,26 +195,25 @@ func (s *Service) Subnets(ctx context.Context, c signalbox.Caller, q Query) ([]s
 }
 
 // lockSubnet locks a subnet that the caller may change, after its network: all writers take them in this order.
-func lockSubnet(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID, rule string) (*signalbox.Network, *signalbox.Subnet, error) {
+func lockSubnet(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID, rule string) (*signalbox.Subnet, error) {
 	sub, err := visibleSubnet(ctx, tx, c, id)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	n, err := tx.NetworkForUpdate(ctx, sub.NetworkID)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if !c.Owns(sub.ProjectID) && !c.Owns(n.ProjectID) {
-		return nil, nil, forbidden(rule)
+		return nil, forbidden(rule)
 	}
-	sub, err = tx.SubnetForUpdate(ctx, id)
-	return n, sub, err
+	return tx.SubnetForUpdate(ctx, id)
 }
 
 // UpdateSubnet changes what the spec says.
 func (s *Service) UpdateSubnet(ctx context.Context, c signalbox.Caller, id uuid.UUID, spec SubnetSpec) (sub *signalbox.Subnet, err error) {
 	err = s.write(ctx, []signalbox.Reason{signalbox.ReasonMACInUse, signalbox.ReasonIPInUse}, func(tx *store.Tx) error {
-		if _, sub, err = lockSubnet(ctx, tx, c, id, "update_subnet"); err != nil {
+		if sub, err = lockSubnet(ctx, tx, c, id, "update_subnet"); err != nil {
 			return err
 		}
 		if err := checkRevision(spec.Revision, sub.Revision); err != nil {
@@ -243,10 +242,13 @@ func (s *Service) UpdateSubnet(ctx context.Context, c signalbox.Caller, id uuid.
 
 // DeleteSubnet deletes a subnet that no port of anybody's has an address of. Addresses that hosts make
 // themselves do not count: they go.
-func (s *Service) DeleteSubnet(ctx context.Context, c signalbox.Caller, id uuid.UUID) error {
+func (s *Service) DeleteSubnet(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64) error {
 	return s.db.Write(ctx, func(tx *store.Tx) error {
-		_, sub, err := lockSubnet(ctx, tx, c, id, "delete_subnet")
+		sub, err := lockSubnet(ctx, tx, c, id, "delete_subnet")
 		if err != nil {
+			return err
+		}
+		if err := checkRevision(revision, sub.Revision); err != nil {
 			return err
 		}
 		if err := s.autoAddress(ctx, tx, sub, false); err != nil {

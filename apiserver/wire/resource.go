@@ -6,7 +6,6 @@ package wire
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -239,8 +238,8 @@ func (r *Resource[T]) AppendOne(b []byte, v *T, view View) []byte {
 	return append(r.Append(b, v, view), '}')
 }
 
-// AppendAll appends {"networks":[…]}.
-func (r *Resource[T]) AppendAll(b []byte, vs []T, view View) []byte {
+// AppendAll appends {"networks":[…]}, and the links to the pages beside it if there are any.
+func (r *Resource[T]) AppendAll(b []byte, vs []T, view View, links ...Link) []byte {
 	b = fmt.Appendf(b, `{"%s":[`, r.Collection)
 	for i := range vs {
 		if i > 0 {
@@ -248,71 +247,10 @@ func (r *Resource[T]) AppendAll(b []byte, vs []T, view View) []byte {
 		}
 		b = r.Append(b, &vs[i], view)
 	}
-	return append(b, "]}"...)
-}
-
-// Fields are the values of the query's fields parameters, nil if it has none.
-func Fields(query url.Values) []string {
-	var fields []string
-	for _, f := range query["fields"] {
-		if f != "" {
-			fields = append(fields, f)
-		}
+	b = append(b, ']')
+	if len(links) > 0 {
+		b = fmt.Appendf(b, `,"%s_links":`, r.Collection)
+		b = appendList(b, links, appendLink)
 	}
-	return fields
-}
-
-// unserved are the query parameters of Neutron's pagination and sorting, which this server does not do. They
-// are refused by name: a client that asks for two and gets all, or for an order and gets another, is misled.
-var unserved = [...]string{"limit", "marker", "page_reverse", "sort_dir", "sort_key"}
-
-// Filters reads the conditions of a list's query: for each attribute the values of which any will do. No
-// values means that none can match: what was asked for is not even a possible value.
-func (r *Resource[T]) Filters(query url.Values, admin bool) (map[string][]any, error) {
-	filters := map[string][]any{}
-	names := make([]string, 0, len(query))
-	for name := range query {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if name == "fields" {
-			continue
-		}
-		if slices.Contains(unserved[:], name) {
-			return nil, invalid("'%s': pagination and sorting are not supported", name)
-		}
-		a := r.attribute(name)
-		if a == nil || a.Access&Filter == 0 || a.Access&AdminOnly != 0 && !admin {
-			return nil, invalid("['%s'] is invalid attribute for filtering", shown(name))
-		}
-		values, err := a.filter(query[name])
-		if err != nil {
-			return nil, err
-		}
-		if _, twice := filters[a.canonical()]; twice {
-			return nil, invalid("'%s' and '%s' cannot both be filters", name, a.canonical())
-		}
-		filters[a.canonical()] = values
-	}
-	return filters, nil
-}
-
-func (a *Attribute[T]) filter(texts []string) ([]any, error) {
-	read := a.Kind.filter
-	if read == nil {
-		read = func(s string) (any, error) { return a.Kind.read(s) }
-	}
-	values := []any{}
-	for _, s := range texts {
-		v, err := read(s)
-		var refusal *signalbox.Error
-		switch {
-		case err == nil:
-			values = append(values, v)
-		case errors.As(err, &refusal):
-			return nil, refusal
-		}
-	}
-	return values, nil
+	return append(b, '}')
 }

@@ -1,0 +1,196 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"github.com/signalbox-sdn/signalbox"
+)
+
+// refusal is an error as Neutron's clients know it.
+type refusal struct {
+	status  int
+	name    string
+	message string
+}
+
+// refuse answers an error.
+func (s *Server) refuse(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	r := refusalOf(err)
+	if r.status >= http.StatusInternalServerError {
+		s.Log.Error("request failed", "request_id", requestID(c), "status", r.status, "error", err)
+	}
+	if r.name == "" { // outside /v2.0 there is no Neutron to speak for
+		err = c.String(r.status, r.message)
+	} else {
+		err = c.JSON(r.status, map[string]any{"NeutronError": map[string]string{"type": r.name, "message": r.message, "detail": ""}})
+	}
+	if err != nil {
+		s.Log.Info("client gone", "request_id", requestID(c), "error", err)
+	}
+}
+
+// refusalOf is the only place where kinds and reasons of errors meet status codes and Neutron's type names.
+func refusalOf(err error) refusal {
+	var e *signalbox.Error
+	var h *echo.HTTPError
+	switch {
+	case errors.As(err, &e):
+		return refusal{status(e), name(e), message(e)}
+	case errors.As(err, &h):
+		return routing(h)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return refusal{http.StatusServiceUnavailable, "ServiceUnavailable", unavailable}
+	}
+	return refusal{http.StatusInternalServerError, "HTTPInternalServerError", internal}
+}
+
+const (
+	internal    = "Request Failed: internal server error while processing your request."
+	unavailable = "The service cannot answer now. Try again."
+	absent      = "The resource could not be found."
+)
+
+// routing is what the router itself refuses.
+func routing(h *echo.HTTPError) refusal {
+	switch h.Code {
+	case http.StatusNotFound:
+		return refusal{h.Code, "HTTPNotFound", absent}
+	case http.StatusMethodNotAllowed:
+		return refusal{h.Code, "HTTPMethodNotAllowed", "The URL is right, the method is not."}
+	}
+	return refusal{h.Code, "HTTP" + strings.ReplaceAll(http.StatusText(h.Code), " ", ""), fmt.Sprint(h.Message)}
+}
+
+func status(e *signalbox.Error) int {
+	switch e.Reason {
+	case signalbox.ReasonRevisionMismatch:
+		return http.StatusPreconditionFailed
+	case signalbox.ReasonNotAcceptable:
+		return http.StatusNotAcceptable
+	case signalbox.ReasonTooLarge:
+		return http.StatusRequestEntityTooLarge
+	}
+	switch e.Kind {
+	case signalbox.Invalid:
+		return http.StatusBadRequest
+	case signalbox.NotFound:
+		return http.StatusNotFound
+	case signalbox.Conflict:
+		return http.StatusConflict
+	case signalbox.Forbidden:
+		return http.StatusForbidden
+	case signalbox.Unavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// name is Neutron's name for an error: by its reason, where it has one that Neutron tells apart.
+func name(e *signalbox.Error) string {
+	switch e.Reason {
+	case signalbox.ReasonBadRequest:
+		return "BadRequest"
+	case signalbox.ReasonInvalidInput, signalbox.ReasonOverlappingCIDR:
+		return "InvalidInput"
+	case signalbox.ReasonMACInUse:
+		return "MacAddressInUse"
+	case signalbox.ReasonIPInUse:
+		return "IpAddressAlreadyAllocated"
+	case signalbox.ReasonIPExhausted:
+		return "IpAddressGenerationFailure"
+	case signalbox.ReasonIPNotOnNetwork:
+		return "InvalidIpForNetwork"
+	case signalbox.ReasonIPNotOnSubnet:
+		return "InvalidIpForSubnet"
+	case signalbox.ReasonAutoAddress:
+		return "AllocationOnAutoAddressSubnet"
+	case signalbox.ReasonGatewayInPool:
+		return "GatewayConflictWithAllocationPools"
+	case signalbox.ReasonPoolInvalid:
+		return "InvalidAllocationPool"
+	case signalbox.ReasonPoolOutside:
+		return "OutOfBoundsAllocationPool"
+	case signalbox.ReasonPoolsOverlap:
+		return "OverlappingAllocationPools"
+	case signalbox.ReasonMTUTooSmall:
+		return "NetworkMTUSubnetConflict"
+	case signalbox.ReasonSegmentInUse:
+		return segmentInUse(e.Resource)
+	case signalbox.ReasonNoSegment:
+		return "NoNetworkAvailable"
+	case signalbox.ReasonNetworkInUse:
+		return "NetworkInUse"
+	case signalbox.ReasonSubnetInUse:
+		return "SubnetInUse"
+	case signalbox.ReasonPortInUse:
+		return "PortInUse"
+	case signalbox.ReasonPortBound:
+		return "PortBound"
+	case signalbox.ReasonServicePort:
+		return "ServicePortInUse"
+	case signalbox.ReasonRevisionMismatch:
+		return "RevisionNumberConstraintFailed"
+	case signalbox.ReasonNotAcceptable:
+		return "HTTPNotAcceptable"
+	case signalbox.ReasonTooLarge:
+		return "HTTPRequestEntityTooLarge"
+	}
+	return nameOfKind(e)
+}
+
+func nameOfKind(e *signalbox.Error) string {
+	switch e.Kind {
+	case signalbox.Invalid:
+		return "HTTPBadRequest"
+	case signalbox.NotFound:
+		return title(e.Resource) + "NotFound"
+	case signalbox.Conflict:
+		return "Conflict"
+	case signalbox.Forbidden:
+		return "PolicyNotAuthorized"
+	case signalbox.Unavailable:
+		return "ServiceUnavailable"
+	}
+	return "HTTPInternalServerError"
+}
+
+func segmentInUse(networkType string) string {
+	switch signalbox.NetworkType(networkType) {
+	case signalbox.VLAN:
+		return "VlanIdInUse"
+	case signalbox.Flat:
+		return "FlatNetworkInUse"
+	}
+	return "TunnelIdInUse"
+}
+
+// message is what the client is told. Of our own faults it learns no more than that they are ours.
+func message(e *signalbox.Error) string {
+	switch e.Kind {
+	case signalbox.Internal:
+		return internal
+	case signalbox.Unavailable:
+		return unavailable
+	case signalbox.NotFound:
+		if e.Resource != "" {
+			return fmt.Sprintf("%s %s could not be found.", title(e.Resource), e.ID)
+		}
+	}
+	return e.Msg
+}
+
+// title is a resource's name as it begins a sentence or a type's name.
+func title(resource string) string {
+	if resource == "" {
+		return "HTTP"
+	}
+	return strings.ToUpper(resource[:1]) + resource[1:]
+}

@@ -1,0 +1,94 @@
+package apiserver
+
+import (
+	"mime"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"github.com/signalbox-sdn/signalbox"
+)
+
+// headerRequestID names an exchange in the client's logs and in ours.
+const headerRequestID = "X-Openstack-Request-Id"
+
+// withoutSuffix lets every URL of the API be written with ".json" behind it.
+func withoutSuffix(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		u := c.Request().URL
+		if strings.HasPrefix(u.Path, "/v2.0/") {
+			u.Path = cut(u.Path)
+			u.RawPath = cut(u.RawPath)
+		}
+		return next(c)
+	}
+}
+
+func cut(path string) string {
+	if short, ok := strings.CutSuffix(path, ".json"); ok && !strings.HasSuffix(short, "/") {
+		return short
+	}
+	return path
+}
+
+// observe names the request, answers its error if it has one, and says in the log how it went.
+func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := s.Now()
+		id := "req-" + s.NewID().String()
+		c.Response().Header().Set(headerRequestID, id)
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		r := c.Request()
+		s.Log.Info("request", "request_id", id, "method", r.Method, "path", r.URL.Path,
+			"status", c.Response().Status, "bytes", c.Response().Size, "project", project(c),
+			"remote", r.RemoteAddr, "ms", float64(s.Now().Sub(start).Microseconds())/1000)
+		return nil
+	}
+}
+
+func (s *Server) panicked(c echo.Context, err error, stack []byte) error {
+	s.Log.Error("panic", "request_id", requestID(c), "error", err, "stack", string(stack))
+	return err
+}
+
+func requestID(c echo.Context) string { return c.Response().Header().Get(headerRequestID) }
+
+// acceptsJSON refuses a client that would not read our answer.
+func acceptsJSON(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		accept := strings.Join(c.Request().Header.Values("Accept"), ",")
+		if accept == "" {
+			return next(c)
+		}
+		for part := range strings.SplitSeq(accept, ",") {
+			switch media, _, _ := mime.ParseMediaType(part); media {
+			case "*/*", "application/*", "application/json":
+				return next(c)
+			}
+		}
+		return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonNotAcceptable, "The only representation there is is application/json.")
+	}
+}
+
+// callerKey is where a request's context keeps its caller.
+const callerKey = "caller"
+
+// authenticated is a handler that knows who asks.
+func (s *Server) authenticated(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		who, err := s.Auth.Authenticate(c.Request())
+		if err != nil {
+			return err
+		}
+		c.Set(callerKey, who)
+		return next(c)
+	}
+}
+
+func caller(c echo.Context) signalbox.Caller {
+	who, _ := c.Get(callerKey).(signalbox.Caller)
+	return who
+}
+
+func project(c echo.Context) string { return caller(c).ProjectID }

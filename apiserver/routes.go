@@ -1,0 +1,71 @@
+package apiserver
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// route is one URL and verb. Every path under /v2.0/ is also answered with ".json" behind it.
+type route struct {
+	method, path string
+	handle       echo.HandlerFunc
+}
+
+// routes is everything there is.
+func (s *Server) routes() []route {
+	networks, subnets, ports := s.networks(), s.subnets(), s.ports()
+	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+	return []route{
+		{get, "/", s.versions},
+		{get, "/v2.0/", s.index},
+		{get, "/v2.0/extensions", s.extensions},
+		{get, "/v2.0/extensions/:id", s.extension},
+
+		{get, "/v2.0/networks", networks.list},
+		{post, "/v2.0/networks", networks.create},
+		{put, "/v2.0/networks", networks.none},
+		{del, "/v2.0/networks", networks.none},
+		{get, "/v2.0/networks/:id", networks.show},
+		{put, "/v2.0/networks/:id", networks.update},
+		{del, "/v2.0/networks/:id", networks.remove},
+
+		{get, "/v2.0/subnets", subnets.list},
+		{post, "/v2.0/subnets", subnets.create},
+		{put, "/v2.0/subnets", subnets.none},
+		{del, "/v2.0/subnets", subnets.none},
+		{get, "/v2.0/subnets/:id", subnets.show},
+		{put, "/v2.0/subnets/:id", subnets.update},
+		{del, "/v2.0/subnets/:id", subnets.remove},
+
+		{get, "/v2.0/ports", ports.list},
+		{post, "/v2.0/ports", ports.create},
+		{put, "/v2.0/ports", ports.none},
+		{del, "/v2.0/ports", ports.none},
+		{get, "/v2.0/ports/:id", ports.show},
+		{put, "/v2.0/ports/:id", ports.update},
+		{del, "/v2.0/ports/:id", ports.remove},
+	}
+}
+
+// route tells the router. Only the version document is for everybody: it is how a client finds out whom to ask
+// for a token.
+func (s *Server) route() {
+	for _, r := range s.routes() {
+		handle := r.handle
+		if r.path != "/" {
+			handle = s.authenticated(handle)
+		}
+		s.echo.Add(r.method, r.path, handle)
+	}
+	s.echo.RouteNotFound("/*", nowhere)
+}
+
+// nowhere answers a URL that is not in the table: within the API as Neutron does, elsewhere as its web server.
+func nowhere(c echo.Context) error {
+	if p := c.Request().URL.Path; p == "/v2.0" || strings.HasPrefix(p, "/v2.0/") {
+		return echo.ErrNotFound
+	}
+	return c.String(http.StatusNotFound, "404 Not Found\n\n"+absent+"\n\n   ")
+}

@@ -1,0 +1,88 @@
+package apiserver
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+type link struct {
+	Rel  string `json:"rel"`
+	Href string `json:"href"`
+}
+
+// here is a path of this server as a URL, by the name and scheme that the client used.
+func here(c echo.Context, path string) string {
+	return c.Scheme() + "://" + c.Request().Host + path
+}
+
+// versions is where clients start: which versions of the API there are, and where.
+func (s *Server) versions(c echo.Context) error {
+	type version struct {
+		ID     string `json:"id"`
+		Status string `json:"status"`
+		Links  []link `json:"links"`
+	}
+	return c.JSON(http.StatusOK, map[string]any{"versions": []version{
+		{"v2.0", "CURRENT", []link{{"self", here(c, "/v2.0/")}}},
+	}})
+}
+
+// index is which collections there are.
+func (s *Server) index(c echo.Context) error {
+	type resource struct {
+		Name       string `json:"name"`
+		Collection string `json:"collection"`
+		Links      []link `json:"links"`
+	}
+	var all []resource
+	for _, name := range []string{"network", "subnet", "port"} {
+		all = append(all, resource{name, name + "s", []link{{"self", here(c, "/v2.0/"+name+"s")}}})
+	}
+	return c.JSON(http.StatusOK, map[string]any{"resources": all})
+}
+
+// extension is a part of the API that a client can ask for by its alias before it relies on it. The names,
+// texts and dates are Neutron's.
+type extension struct {
+	Name        string `json:"name"`
+	Alias       string `json:"alias"`
+	Description string `json:"description"`
+	Updated     string `json:"updated"`
+	Links       []link `json:"links"`
+}
+
+// extensionList is exactly what works.
+func extensionList() []extension {
+	e := func(alias, name, description, updated string) extension {
+		return extension{name, alias, description, updated, []link{}}
+	}
+	return []extension{
+		e("empty-string-filtering", "Empty String Filtering Extension", "Allow filtering by attributes with empty string value", "2018-05-01T10:00:00-00:00"),
+		e("external-net", "Neutron external network", "Adds external network attribute to network resource.", "2013-01-14T10:00:00-00:00"),
+		e("filter-validation", "Filter parameters validation", "Provides validation on filter parameters.", "2018-07-04T10:00:00-00:00"),
+		e("net-mtu", "Network MTU", "Provides MTU attribute for a network resource.", "2015-03-25T10:00:00-00:00"),
+		e("net-mtu-writable", "Network MTU (writable)", "Provides a writable MTU attribute for a network resource.", "2017-07-12T00:00:00-00:00"),
+		e("pagination", "Pagination support", "Extension that indicates that pagination is enabled.", "2016-06-12T00:00:00-00:00"),
+		e("project-id", "project_id field enabled", "Extension that indicates that project_id field is enabled.", "2016-09-09T09:09:09-09:09"),
+		e("provider", "Provider Network", "Expose mapping of virtual networks to physical networks", "2012-09-07T10:00:00-00:00"),
+		e("revision-if-match", "If-Match constraints based on revision_number", "Extension indicating that If-Match based on revision_number is supported.", "2016-12-11T00:00:00-00:00"),
+		e("sorting", "Sorting support", "Extension that indicates that sorting is enabled.", "2016-06-12T00:00:00-00:00"),
+		e("standard-attr-description", "standard-attr-description", "Extension to add descriptions to standard attributes", "2016-02-10T10:00:00-00:00"),
+		e("standard-attr-revisions", "Resource revision numbers", "This extension will display the revision number of neutron resources.", "2016-04-11T10:00:00-00:00"),
+		e("standard-attr-timestamp", "Resource timestamps", "Adds created_at and updated_at fields to all Neutron resources that have Neutron standard attributes.", "2016-09-12T10:00:00-00:00"),
+	}
+}
+
+func (s *Server) extensions(c echo.Context) error {
+	return c.JSON(http.StatusOK, map[string]any{"extensions": extensionList()})
+}
+
+func (s *Server) extension(c echo.Context) error {
+	for _, e := range extensionList() {
+		if e.Alias == c.Param("id") {
+			return c.JSON(http.StatusOK, map[string]any{"extension": e})
+		}
+	}
+	return c.String(http.StatusNotFound, "404 Not Found\n\n"+absent+"\n\n Extension with alias "+c.Param("id")+" does not exist  ")
+}
