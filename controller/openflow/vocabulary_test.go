@@ -131,3 +131,15 @@ func everyFlow() []flow.Flow {
 	}
 	return out
 }
+
+// manyFlows are flows as a switch of a large network would have them.
+func manyFlows(n, port int) []flow.Flow {
+	out := make([]flow.Flow, n)
+	for i := range out {
+		mac := flow.Num(0xfa163e000000 | uint64(i))
+		out[i] = flow.New(10, 100, flow.Match{flow.IsNum(flow.Reg0, i%500), flow.Is(flow.EthDst, mac)}, flow.Why{},
+			flow.Load{Dst: flow.Subfield{Field: flow.Reg1, Len: 16}, Value: flow.Num(uint64(i & 0xffff))},
+			flow.Load{Dst: flow.TunDst.Whole(), Value: testAddr}, flow.Output{Port: uint32(1 + port + i%2)}, flow.Goto{Table: 20})
+	}
+	return out
+}
