@@ -1,0 +1,295 @@
+package controller
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/signalbox-sdn/signalbox/controller/openflow"
+	"github.com/signalbox-sdn/signalbox/flowpipeline"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+// applier brings one switch to what is wanted, over one connection. It reads what the switch has, asks
+// the loop for the difference, sends it, and from then on sends each step's difference; what comes while
+// a bundle is on its way goes out with the next one. It has nothing to remember: when anything went
+// wrong it reads the switch again.
+type applier struct {
+	c    *Controller
+	h    *host
+	conn *openflow.Conn
+	name string // of the host
+	log  *slog.Logger
+
+	wake chan struct{}
+
+	mu      sync.Mutex // guards what follows
+	pending batch
+	reread  bool
+	suspect map[flow.Cookie]struct{} // flows that somebody has changed under their cookie
+	peers   []peer
+
+	greeted map[netip.Addr]bool // run's own
+}
+
+func newApplier(c *Controller, h *host, conn *openflow.Conn) *applier {
+	return &applier{
+		c: c, h: h, conn: conn, name: h.name(),
+		log:     c.log.With("host", h.name()),
+		wake:    make(chan struct{}, 1),
+		pending: newBatch(),
+		reread:  true,
+		suspect: map[flow.Cookie]struct{}{},
+		greeted: map[netip.Addr]bool{},
+	}
+}
+
+// batch is differences put together: what the switch lacks and what it has too much.
+type batch struct {
+	adds         map[flow.Cookie]flow.Flow
+	deletes      map[flow.Cookie]struct{}
+	addMeters    map[uint32]flow.RateLimit
+	deleteMeters map[uint32]struct{}
+	seq          uint64 // of the last difference in it; 0: none
+}
+
+func newBatch() batch {
+	return batch{
+		adds:         map[flow.Cookie]flow.Flow{},
+		deletes:      map[flow.Cookie]struct{}{},
+		addMeters:    map[uint32]flow.RateLimit{},
+		deleteMeters: map[uint32]struct{}{},
+	}
+}
+
+// add puts a later difference on top: an add takes back a delete that has not gone out, and the other
+// way round.
+func (b *batch) add(ch *flowpipeline.Change, seq uint64) {
+	for _, f := range ch.Adds {
+		if _, ok := b.deletes[f.Cookie]; ok {
+			delete(b.deletes, f.Cookie)
+		} else {
+			b.adds[f.Cookie] = f
+		}
+	}
+	for _, c := range ch.Deletes {
+		if _, ok := b.adds[c]; ok {
+			delete(b.adds, c)
+		} else {
+			b.deletes[c] = struct{}{}
+		}
+	}
+	for _, m := range ch.AddMeters {
+		delete(b.deleteMeters, m.ID)
+		b.addMeters[m.ID] = m
+	}
+	for _, id := range ch.DeleteMeters {
+		delete(b.addMeters, id)
+		b.deleteMeters[id] = struct{}{}
+	}
+	b.seq = seq
+}
+
+func (b *batch) change() openflow.Change {
+	return openflow.Change{
+		AddMeters:    slices.SortedFunc(maps.Values(b.addMeters), func(a, b flow.RateLimit) int { return int(a.ID) - int(b.ID) }),
+		DeleteMeters: slices.Sorted(maps.Keys(b.deleteMeters)),
+		Adds:         slices.SortedFunc(maps.Values(b.adds), flow.Compare),
+		Deletes:      slices.Sorted(maps.Keys(b.deletes)),
+	}
+}
+
+// leaveOut takes refused flows out; false if anything but flows was refused.
+func (b *batch) leaveOut(failed []openflow.Failure) bool {
+	for _, f := range failed {
+		if f.Flow == nil {
+			return false
+		}
+		delete(b.adds, f.Cookie)
+	}
+	return len(failed) > 0
+}
+
+// add passes a step's difference on; it never waits.
+func (a *applier) add(ch *flowpipeline.Change, seq uint64) {
+	a.mu.Lock()
+	a.pending.add(ch, seq)
+	a.mu.Unlock()
+	a.nudge()
+}
+
+// readAgain asks for a comparison with what the switch has. Suspect flows are sent again even where the
+// switch has their cookie.
+func (a *applier) readAgain(suspect ...flow.Cookie) {
+	a.mu.Lock()
+	a.reread = true
+	for _, c := range suspect {
+		a.suspect[c] = struct{}{}
+	}
+	a.mu.Unlock()
+	a.nudge()
+}
+
+// warm asks for a packet to each tunnel peer: see warm.go.
+func (a *applier) warm(peers []peer) {
+	a.mu.Lock()
+	a.peers = append(a.peers, peers...)
+	a.mu.Unlock()
+	a.nudge()
+}
+
+func (a *applier) nudge() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run works until the connection ends.
+func (a *applier) run(ctx context.Context) error {
+	if err := a.conn.WatchFlows(ctx); err != nil {
+		return err
+	}
+	a.nudge()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.wake:
+		}
+		if err := a.turn(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("applying flows", "error", err)
+			a.readAgain()
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second): // a switch that refuses must not be hammered
+			}
+		}
+	}
+}
+
+// turn does all that is due.
+func (a *applier) turn(ctx context.Context) error {
+	if a.due() {
+		if err := a.readBack(ctx); err != nil {
+			return err
+		}
+	}
+	b := a.take()
+	if b.seq != 0 {
+		if err := a.send(ctx, &b); err != nil {
+			return err
+		}
+	}
+	return a.greetPeers(ctx)
+}
+
+func (a *applier) due() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	due := a.reread
+	a.reread = false
+	return due
+}
+
+func (a *applier) take() batch {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b := a.pending
+	if b.seq != 0 {
+		a.pending = newBatch()
+	}
+	return b
+}
+
+// readBack reads the switch whole and has the loop put the difference in pending. No bundle of ours is
+// on its way meanwhile, and what the loop compiles meanwhile is part of that difference.
+func (a *applier) readBack(ctx context.Context) error {
+	a.mu.Lock()
+	suspect := a.suspect
+	a.suspect = map[flow.Cookie]struct{}{}
+	a.mu.Unlock()
+	installed, err := a.conn.Flows(ctx)
+	if err != nil {
+		return err
+	}
+	meters, err := a.conn.Meters(ctx)
+	if err != nil {
+		return err
+	}
+	if !a.c.ask(ctx, func(l *loop) { l.compare(a, installed, meters, suspect) }) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// compare puts the difference between what a switch holds and what it is to hold in the applier's hands.
+func (l *loop) compare(a *applier, installed []openflow.Installed, meters []flow.RateLimit, suspect map[flow.Cookie]struct{}) {
+	h := a.h
+	if h.applier != a {
+		return
+	}
+	l.settle() // what has changed but is not compiled yet is part of the difference
+	ch := l.compiler.Difference(h.row.ID, cookiesOf(installed), meters, suspect)
+	if !ch.Empty() && h.synced {
+		l.c.metrics.repairs.WithLabelValues(h.name()).Inc()
+		l.c.log.Warn("the switch does not hold what it should", "host", h.name(), "missing", len(ch.Adds), "surplus", len(ch.Deletes))
+	}
+	h.seq++
+	for id, p := range l.compiler.Facts.Ports() {
+		if p.Binding != nil && p.Binding.HostID == h.row.ID {
+			h.waiting[id] = h.seq
+		}
+	}
+	first := !h.synced
+	h.synced = true
+	clear(h.refused)
+	a.mu.Lock()
+	a.pending = newBatch()
+	a.pending.add(ch, h.seq)
+	a.mu.Unlock()
+	if first {
+		l.c.log.Info("switch compared", "host", h.name(), "installed", len(installed), "wanted", l.compiler.Size(h.row.ID),
+			"missing", len(ch.Adds), "surplus", len(ch.Deletes))
+		a.warm(l.peers(h))
+	}
+}
+
+// cookiesOf counts each cookie: one that is there twice is a flow of ours and a copy under its name.
+func cookiesOf(installed []openflow.Installed) map[flow.Cookie]int {
+	n := make(map[flow.Cookie]int, len(installed))
+	for _, i := range installed {
+		n[i.Cookie]++
+	}
+	return n
+}
+
+// send makes the change in one bundle and tells the loop of the barrier's reply. Flows that the switch
+// refuses are left out and named, so that they do not hold up the others.
+func (a *applier) send(ctx context.Context, b *batch) error {
+	refused := map[flow.Cookie]string{}
+	began := time.Now()
+	for {
+		sent := a.conn.FlowMods()
+		res, err := a.conn.Apply(ctx, b.change())
+		a.c.metrics.flowMods.WithLabelValues(a.name).Add(float64(a.conn.FlowMods() - sent))
+		if err == nil {
+			break
+		}
+		if !b.leaveOut(res.Failed) {
+			return err
+		}
+		for _, f := range res.Failed {
+			refused[f.Cookie] = f.Err.Error()
+			a.c.metrics.refusedFlows.Inc()
+			a.log.Error("the switch refuses a flow", "flow", f.Flow, "why", f.Flow.Why.Phrase, "error", f.Err)
+		}
+	}
+	a.c.metrics.apply.Observe(time.Since(began).Seconds())
+	a.c.post(ctx, func(l *loop) { l.acknowledged(a, b.seq, refused) })
+	return nil
+}

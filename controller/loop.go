@@ -1,0 +1,228 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/flowpipeline"
+	"github.com/signalbox-sdn/signalbox/ovsdb"
+)
+
+// loop is what the controller knows, and the one goroutine that changes it. All its methods but run are
+// called with Controller.mu held: by the loop itself for writing, by others for reading.
+type loop struct {
+	c        *Controller
+	compiler *flowpipeline.Compiler
+	ports    portIndex
+	hosts    map[signalbox.DatapathID]*host
+	writer   *writer
+	statuses *statuses
+
+	early    map[*manager]ovsdb.State // OVSDBs whose switch has not connected yet
+	unjudged map[uuid.UUID]struct{}   // ports whose status may have changed in this turn
+
+	began    time.Time
+	loaded   bool // the database has been read once; before that nothing is decided
+	searched bool // hosts have had the time to come back since the controller began
+}
+
+func newLoop(c *Controller) *loop {
+	return &loop{
+		c:        c,
+		compiler: flowpipeline.NewCompiler(),
+		ports:    newPortIndex(),
+		hosts:    map[signalbox.DatapathID]*host{},
+		writer:   newWriter(c),
+		statuses: newStatuses(c),
+		early:    map[*manager]ovsdb.State{},
+		unjudged: map[uuid.UUID]struct{}{},
+		began:    time.Now(),
+	}
+}
+
+// run takes what happened, as much of it as there is, and then settles: compiles and sends the differences.
+func (l *loop) run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		var f func(*loop)
+		select {
+		case <-ctx.Done():
+			return nil
+		case f = <-l.c.events:
+		case <-tick.C:
+			f = (*loop).tick
+		}
+		l.c.mu.Lock()
+		f(l)
+		for range cap(l.c.events) {
+			select {
+			case f := <-l.c.events:
+				f(l)
+				continue
+			default:
+			}
+			break
+		}
+		l.settle()
+		l.c.mu.Unlock()
+	}
+}
+
+// rows takes a change of the database.
+func (l *loop) rows(d *signalbox.Delta) {
+	facts := l.compiler.Facts
+	touched := make(map[uuid.UUID]struct{}, len(d.Ports)+len(d.Gone))
+	if d.Full {
+		if !l.loaded {
+			l.loaded = true
+			close(l.c.loaded)
+		}
+		l.ports = newPortIndex()
+	}
+	for _, ref := range d.Gone {
+		if p := facts.Port(ref.ID); ref.Kind == signalbox.KindPort && p != nil {
+			l.ports.remove(p)
+			l.statuses.forget(p.ID)
+			touched[p.ID] = struct{}{}
+		}
+	}
+	for i := range d.Ports {
+		p := &d.Ports[i]
+		if old := facts.Port(p.ID); old != nil && !d.Full {
+			l.ports.remove(old)
+		}
+		l.ports.add(p)
+		l.statuses.read(p)
+		touched[p.ID] = struct{}{}
+	}
+	facts.Apply(d)
+	for i := range d.Hosts {
+		if h := l.hosts[d.Hosts[i].DatapathID]; h != nil {
+			h.row, h.stale = d.Hosts[i], true
+		}
+	}
+	for i := range d.Networks {
+		for _, m := range facts.Members(d.Networks[i].ID) {
+			l.unjudged[m.Port] = struct{}{} // its admin state is theirs
+		}
+	}
+	if d.Full {
+		for _, h := range l.hosts {
+			l.identifyAll(h)
+		}
+	}
+	for port := range touched {
+		if !d.Full {
+			l.reidentify(port)
+		}
+		l.unjudged[port] = struct{}{}
+	}
+}
+
+// settle brings the compiler in step with the switches' ports, compiles, and passes each host its
+// difference. Then the ports whose state may have changed are judged.
+func (l *loop) settle() {
+	if !l.loaded {
+		return
+	}
+	for _, h := range l.hosts {
+		if h.stale {
+			h.stale = false
+			l.compiler.Facts.SetSwitch(h.row.ID, h.picture())
+		}
+	}
+	began := time.Now()
+	changes := l.compiler.Step()
+	if len(changes) > 0 {
+		l.c.metrics.compile.Observe(time.Since(began).Seconds())
+	}
+	for _, h := range l.hosts {
+		if ch := changes[h.row.ID]; ch != nil {
+			l.await(h, ch)
+			if h.synced {
+				h.applier.add(ch, h.seq)
+			}
+		}
+		l.begin(h)
+	}
+	for port := range l.unjudged {
+		l.judge(port)
+	}
+	clear(l.unjudged)
+}
+
+// tick does what time asks for.
+func (l *loop) tick() {
+	now := time.Now()
+	if l.loaded && !l.searched && now.Sub(l.began) > l.c.cfg.LostAfter {
+		l.searched = true // hosts that have not come back by now are lost
+		for id := range l.compiler.Facts.Ports() {
+			l.unjudged[id] = struct{}{}
+		}
+	}
+	for _, h := range l.hosts {
+		if h.conn == nil && !h.lost && now.Sub(h.since) > l.c.cfg.LostAfter {
+			h.lost = true
+			l.judgeHeldBy(h.row.ID)
+		}
+		if h.synced && now.Sub(h.audited) > l.c.cfg.AuditEvery {
+			h.audited = now
+			h.applier.readAgain()
+			h.applier.warm(l.peers(h))
+		}
+	}
+}
+
+// portIndex finds ports by what the switches know of them.
+type portIndex struct {
+	byKey  map[signalbox.PortKey]uuid.UUID
+	byTap  map[string]uuid.UUID
+	byMAC  map[signalbox.MAC]map[uuid.UUID]struct{} // ports that can be bound
+	served map[uuid.UUID]uuid.UUID                  // subnet -> the port that DHCP answers it from
+}
+
+func newPortIndex() portIndex {
+	return portIndex{
+		byKey:  map[signalbox.PortKey]uuid.UUID{},
+		byTap:  map[string]uuid.UUID{},
+		byMAC:  map[signalbox.MAC]map[uuid.UUID]struct{}{},
+		served: map[uuid.UUID]uuid.UUID{},
+	}
+}
+
+func (x *portIndex) add(p *signalbox.Port) {
+	x.byKey[p.Key] = p.ID
+	switch p.Role {
+	case signalbox.RoleVIF:
+		x.byTap[signalbox.TapName(p.ID)] = p.ID
+		if x.byMAC[p.MAC] == nil {
+			x.byMAC[p.MAC] = map[uuid.UUID]struct{}{}
+		}
+		x.byMAC[p.MAC][p.ID] = struct{}{}
+	case signalbox.RoleDHCP:
+		for _, ip := range p.FixedIPs {
+			x.served[ip.SubnetID] = p.ID
+		}
+	}
+}
+
+func (x *portIndex) remove(p *signalbox.Port) {
+	delete(x.byKey, p.Key)
+	if tap := signalbox.TapName(p.ID); x.byTap[tap] == p.ID {
+		delete(x.byTap, tap)
+	}
+	if ids := x.byMAC[p.MAC]; ids != nil {
+		if delete(ids, p.ID); len(ids) == 0 {
+			delete(x.byMAC, p.MAC)
+		}
+	}
+	for _, ip := range p.FixedIPs {
+		if x.served[ip.SubnetID] == p.ID {
+			delete(x.served, ip.SubnetID)
+		}
+	}
+}

@@ -1,0 +1,43 @@
+package controller
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// metrics is what the controller counts, in a registry of its own.
+type metrics struct {
+	registry     *prometheus.Registry
+	flowMods     *prometheus.CounterVec
+	repairs      *prometheus.CounterVec
+	drift        *prometheus.CounterVec
+	packets      *prometheus.CounterVec
+	refused      prometheus.Counter
+	refusedFlows prometheus.Counter
+	compile      prometheus.Histogram
+	apply        prometheus.Histogram
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: "signalbox", Name: name, Help: help}
+	}
+	seconds := func(name, help string) prometheus.HistogramOpts {
+		return prometheus.HistogramOpts{Namespace: "signalbox", Name: name, Help: help,
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}}
+	}
+	m := &metrics{
+		registry:     prometheus.NewRegistry(),
+		flowMods:     prometheus.NewCounterVec(counter("flow_mods_total", "Flow-mods sent to a host's switch since this controller began."), []string{"host"}),
+		repairs:      prometheus.NewCounterVec(counter("repairs_total", "Times that a host's switch did not hold what it should and was mended."), []string{"host"}),
+		drift:        prometheus.NewCounterVec(counter("foreign_changes_total", "Changes of a host's flows that were not ours."), []string{"host"}),
+		packets:      prometheus.NewCounterVec(counter("packet_ins_total", "Packets that switches sent to the controller."), []string{"purpose", "outcome"}),
+		refused:      prometheus.NewCounter(counter("refused_connections_total", "Connections refused on the OpenFlow and OVSDB ports.")),
+		refusedFlows: prometheus.NewCounter(counter("refused_flows_total", "Flows that a switch refused.")),
+		compile:      prometheus.NewHistogram(seconds("compile_seconds", "Time to compile what changed.")),
+		apply:        prometheus.NewHistogram(seconds("apply_seconds", "Time from the first byte of a change to its barrier's reply.")),
+	}
+	m.registry.MustRegister(m.flowMods, m.repairs, m.drift, m.packets, m.refused, m.refusedFlows, m.compile, m.apply,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
