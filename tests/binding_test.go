@@ -1,0 +1,93 @@
+//go:build integration
+
+package tests
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/tests/testbed"
+)
+
+func TestBinding(t *testing.T) {
+	w := newWorld(t)
+	w.script(t, "iface-id alone", func(s *script) { bindsBy(s, byID) })
+	w.script(t, "the tap's name alone", func(s *script) { bindsBy(s, byName) })
+	w.script(t, "the first packet's source alone", func(s *script) { bindsBy(s, byMAC) })
+	w.script(t, "unplugged and plugged again", unplugAndPlug)
+	w.script(t, "moved to another host", moveNewestWins)
+	w.script(t, "renamed and renumbered", renameAndRenumber)
+
+	h4, err := w.lab.AddHost(t.Context(), "h4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h4.Vsctl(t.Context(), "set-fail-mode", "br-int", "secure"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h4.Join(t.Context(), testbed.NoManager); err != nil {
+		t.Fatal(err)
+	}
+	w.script(t, "without OVSDB, by name and by first packet", func(s *script) {
+		n := s.network(signalbox.VLAN)
+		a, b := s.port(n, testbed.Port{}), s.port(n, testbed.Port{})
+		s.plug(a, h4, byName(a))
+		s.plug(b, h4, byMAC(b))
+		s.reaches(a, b)
+	})
+}
+
+func bindsBy(s *script, how func(*guest) testbed.Plug) {
+	n := s.network(signalbox.GRE)
+	a, b := s.port(n, testbed.Port{}), s.port(n, testbed.Port{})
+	s.plug(a, s.h1, how(a))
+	s.plug(b, s.h2, how(b))
+	s.reaches(a, b)
+}
+
+func unplugAndPlug(s *script) {
+	n := s.network(signalbox.VLAN)
+	a, b := s.boot(n, s.h1), s.boot(n, s.h2)
+	s.reaches(a, b)
+	for _, h := range []*testbed.Host{s.h2, s.h3} {
+		s.must(b.Unplug(s.ctx))
+		s.becomes(b, signalbox.Down)
+		s.cutOff(a, b.IP)
+		s.plug(b, h, byID(b))
+		s.reaches(a, b)
+	}
+}
+
+// moveNewestWins: a live migration. For a moment two hosts have the interface; then the old host's flows go.
+func moveNewestWins(s *script) {
+	n := s.network(signalbox.VXLAN)
+	a, b := s.boot(n, s.h1), s.boot(n, s.h2)
+	s.reaches(a, b)
+	s.must(b.Migrate(s.ctx, s.h3, byID(b)))
+	s.reaches(a, b)
+	s.must(testbed.Await(s.ctx, patience, "the old host forgets", func() error {
+		if flows := s.flowsNaming(s.h2, b.MAC.String()); len(flows) != 0 {
+			return fmt.Errorf("%d flows name the port: %q", len(flows), flows)
+		}
+		return nil
+	}))
+	s.becomes(b, signalbox.Active)
+}
+
+func renameAndRenumber(s *script) {
+	n := s.network(signalbox.GRE)
+	a, b := s.boot(n, s.h1), s.boot(n, s.h2)
+	s.reaches(a, b)
+	s.must(b.Rename(s.ctx, testbed.Plug{Interface: "renamed", IfaceID: b.Port.ID}))
+	s.reaches(a, b)
+	_, err := s.h2.Vsctl(s.ctx, "set", "interface", "renamed", "ofport_request=777")
+	s.must(err)
+	s.must(testbed.Await(s.ctx, patience, "flows with the new number", func() error {
+		if len(s.flowsNaming(s.h2, "777")) == 0 {
+			return fmt.Errorf("no flow names port 777")
+		}
+		return nil
+	}))
+	s.reaches(a, b)
+}

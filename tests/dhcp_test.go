@@ -1,0 +1,121 @@
+//go:build integration
+
+package tests
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/gopacket/gopacket/layers"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/tests/testbed"
+)
+
+func TestDHCP(t *testing.T) {
+	w := newWorld(t)
+	for _, client := range []testbed.Client{testbed.Udhcpc, testbed.Dhclient} {
+		w.script(t, "a lease for "+string(client), func(s *script) { getsLease(s, client) })
+	}
+	w.script(t, "the wrong MAC gets nothing", wrongMACGetsNothing)
+	w.script(t, "a flood delays nobody else", floodDelaysNobody)
+}
+
+// unaddressed plugs a guest in without giving it its address.
+func (s *script) unaddressed(n *network, h *testbed.Host) *guest {
+	s.Helper()
+	g := s.port(n, testbed.Port{})
+	s.must(g.Plug(s.ctx, h, byID(g)))
+	s.must(testbed.Await(s.ctx, patience, "port ACTIVE", func() error {
+		p, err := s.box.API.Port(s.ctx, g.Port.ID)
+		if err == nil && p.Status != string(signalbox.Active) {
+			err = errors.New(p.Status)
+		}
+		return err
+	}))
+	return g
+}
+
+func getsLease(s *script, client testbed.Client) {
+	n := s.network(signalbox.VXLAN)
+	g, peer := s.unaddressed(n, s.h1), s.boot(n, s.h2)
+	lease, err := g.DHCP(s.ctx, client, patience)
+	s.must(err)
+	s.Logf("%s: %v in %v", client, lease.Address, lease.Acquired.Round(time.Millisecond))
+	if want := netip.PrefixFrom(g.IP, 24); lease.Address != want {
+		s.Errorf("address %v, want %v", lease.Address, want)
+	}
+	if lease.Router != "10.0.0.1" || lease.MTU != n.MTU || len(lease.DNS) != 1 || lease.DNS[0] != "192.0.2.53" {
+		s.Errorf("router %q, MTU %d (network %d), DNS %q", lease.Router, lease.MTU, n.MTU, lease.DNS)
+	}
+	ports, err := s.box.API.Ports(s.ctx, n.ID)
+	s.must(err)
+	for _, p := range ports {
+		if p.Owner == signalbox.DeviceOwnerDHCP && p.FixedIPs[0].Addr != lease.Server.String() {
+			s.Errorf("served by %v, the subnet's DHCP port is %s", lease.Server, p.FixedIPs[0].Addr)
+		}
+	}
+	s.reaches(g, peer)
+}
+
+func wrongMACGetsNothing(s *script) {
+	n := s.network(signalbox.VLAN)
+	g := s.unaddressed(n, s.h1)
+	_, err := g.NS.Run(s.ctx, "ip", "link", "set", "eth0", "address", "fa:16:3e:0b:ad:00")
+	s.must(err)
+	if lease, err := g.DHCP(s.ctx, testbed.Udhcpc, 3*time.Second); err == nil {
+		s.Errorf("a guest with another MAC than its port's got %v", lease.Address)
+	}
+	_, err = g.NS.Run(s.ctx, "ip", "link", "set", "eth0", "address", g.MAC.String())
+	s.must(err)
+	_, err = g.DHCP(s.ctx, testbed.Udhcpc, patience)
+	s.must(err)
+}
+
+// floodDelaysNobody: while one guest sends 50,000 DISCOVERs as fast as it can, another's lease on the same host
+// takes less than a second.
+func floodDelaysNobody(s *script) {
+	const flood = 50_000
+	n := s.network(signalbox.VXLAN)
+	bad, good := s.unaddressed(n, s.h1), s.unaddressed(n, s.h1)
+	wire := s.tap(bad)
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	sent := make(chan int, 1)
+	underway := make(chan struct{})
+	go func() {
+		n := 0
+		for ; n < flood && ctx.Err() == nil; n++ {
+			if wire.Send(dhcpMessage(layers.DHCPMsgTypeDiscover, bad.MAC, uint32(n))) != nil {
+				break
+			}
+			if n == 100 {
+				close(underway)
+			}
+		}
+		sent <- n
+	}()
+	<-underway
+	var leases []time.Duration
+	for total := -1; total < 0; {
+		lease, err := good.DHCP(s.ctx, testbed.Udhcpc, patience)
+		s.must(err)
+		leases = append(leases, lease.Acquired)
+		select {
+		case total = <-sent:
+			if total != flood {
+				s.Errorf("%d DISCOVERs were sent", total)
+			}
+		default:
+		}
+	}
+	s.Logf("leases during the flood: %v", leases)
+	for _, took := range leases {
+		if took > time.Second {
+			s.Errorf("a lease took %v during another guest's flood", took)
+		}
+	}
+}
