@@ -121,13 +121,23 @@ func guestMay(spec *PortSpec, rule string) error {
 	return nil
 }
 
-// inUse says which MAC or network it was, for the store knows only a constraint.
+// inUse says which MAC or addresses it was, for the store knows only a constraint.
 func inUse(p *signalbox.Port, err error) error {
-	if !because(err, signalbox.ReasonMACInUse) {
+	var e *signalbox.Error
+	switch {
+	case because(err, signalbox.ReasonMACInUse):
+		e = signalbox.Errorf(signalbox.Conflict, signalbox.ReasonMACInUse,
+			"Unable to complete operation for network %s. The mac address %s is in use.", p.NetworkID, p.MAC)
+	case because(err, signalbox.ReasonIPInUse):
+		var addrs []string
+		for _, f := range p.FixedIPs {
+			addrs = append(addrs, sprintf("%s in subnet %s", f.Addr, f.SubnetID))
+		}
+		e = signalbox.Errorf(signalbox.Conflict, signalbox.ReasonIPInUse,
+			"IP address already allocated, one of: %s.", strings.Join(addrs, ", "))
+	default:
 		return err
 	}
-	e := signalbox.Errorf(signalbox.Conflict, signalbox.ReasonMACInUse,
-		"Unable to complete operation for network %s. The mac address %s is in use.", p.NetworkID, p.MAC)
 	e.Err = err
 	return e
 }
@@ -135,19 +145,32 @@ func inUse(p *signalbox.Port, err error) error {
 // Port reads one.
 func (s *Service) Port(ctx context.Context, c signalbox.Caller, id uuid.UUID) (p *signalbox.Port, err error) {
 	err = s.db.Read(ctx, func(tx *store.Tx) error {
-		p, err = visiblePort(c, id)(tx.Port(ctx, id))
+		p, err = visiblePort(ctx, tx, c, id)
 		return err
 	})
 	return p, err
 }
 
-func visiblePort(c signalbox.Caller, id uuid.UUID) func(*signalbox.Port, error) (*signalbox.Port, error) {
-	return func(p *signalbox.Port, err error) (*signalbox.Port, error) {
-		if err == nil && !c.Owns(p.ProjectID) {
-			return nil, notFound("port", id)
-		}
+// visiblePort hides a port from whom neither it nor its network belongs to.
+func visiblePort(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) (*signalbox.Port, error) {
+	p, err := tx.Port(ctx, id)
+	if err != nil || c.Owns(p.ProjectID) {
 		return p, err
 	}
+	n, err := tx.Network(ctx, p.NetworkID)
+	if err == nil && !c.Owns(n.ProjectID) {
+		err = notFound("port", id)
+	}
+	return p, err
+}
+
+// ownPort is a port that the caller may change.
+func ownPort(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID, rule string) (*signalbox.Port, error) {
+	p, err := visiblePort(ctx, tx, c, id)
+	if err == nil && !c.Owns(p.ProjectID) {
+		err = forbidden(rule)
+	}
+	return p, err
 }
 
 // Ports lists.
@@ -158,7 +181,7 @@ func (s *Service) Ports(ctx context.Context, c signalbox.Caller, q Query) ([]sig
 // UpdatePort changes what the spec says.
 func (s *Service) UpdatePort(ctx context.Context, c signalbox.Caller, id uuid.UUID, spec PortSpec) (p *signalbox.Port, err error) {
 	err = s.write(ctx, chosen([]PortSpec{spec}), func(tx *store.Tx) error {
-		if p, err = visiblePort(c, id)(tx.Port(ctx, id)); err != nil {
+		if p, err = ownPort(ctx, tx, c, id, "update_port"); err != nil {
 			return err
 		}
 		n, err := tx.NetworkForShare(ctx, p.NetworkID) // before the port, as everybody
@@ -241,12 +264,17 @@ func serviceOwned(p *signalbox.Port, what string) error {
 // DeletePort deletes a port, but not one that came with something else.
 func (s *Service) DeletePort(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64) error {
 	return s.db.Write(ctx, func(tx *store.Tx) error {
-		p, err := visiblePort(c, id)(tx.PortForUpdate(ctx, id))
+		p, err := ownPort(ctx, tx, c, id, "delete_port")
 		if err != nil {
 			return err
 		}
 		if p.Role != signalbox.RoleVIF {
 			return serviceOwned(p, "deleted")
+		}
+		if revision != nil {
+			if p, err = tx.PortForUpdate(ctx, id); err != nil {
+				return err
+			}
 		}
 		if err := checkRevision(revision, p.Revision); err != nil {
 			return err
