@@ -1,0 +1,64 @@
+package store
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/signalbox-sdn/signalbox"
+)
+
+const selectHost = `SELECT h.id, h.datapath_id, h.name, h.tunnel_ip, h.mappings, h.managed FROM hosts h`
+
+type hostRow struct {
+	ID         uuid.UUID
+	DatapathID datapath `db:"datapath_id"`
+	Name       string
+	TunnelIP   addr `db:"tunnel_ip"`
+	Mappings   mappings
+	Managed    bool
+}
+
+func (r *hostRow) host() signalbox.Host {
+	return signalbox.Host{ID: r.ID, DatapathID: r.DatapathID.DatapathID, Name: r.Name, TunnelIP: r.TunnelIP.Addr,
+		Mappings: r.Mappings, Managed: r.Managed}
+}
+
+func hosts(rows []hostRow) []signalbox.Host {
+	out := make([]signalbox.Host, len(rows))
+	for i := range rows {
+		out[i] = rows[i].host()
+	}
+	return out
+}
+
+// SaveHost writes what is known of the host with h's datapath id and returns it with its id, which the database
+// gives at first sight. The feed tells of it only when something is new.
+func (db *DB) SaveHost(ctx context.Context, h signalbox.Host) (signalbox.Host, error) {
+	err := db.Write(ctx, func(tx *Tx) error {
+		_, err := tx.exec(ctx, `
+			INSERT INTO hosts AS h (datapath_id, name, tunnel_ip, mappings, managed) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (datapath_id) DO UPDATE
+			SET name = excluded.name, tunnel_ip = excluded.tunnel_ip, mappings = excluded.mappings, managed = excluded.managed
+			WHERE (h.name, h.tunnel_ip, h.mappings, h.managed)
+			      IS DISTINCT FROM (excluded.name, excluded.tunnel_ip, excluded.mappings, excluded.managed)`,
+			h.DatapathID.String(), h.Name, addr{h.TunnelIP}, mappings(h.Mappings), h.Managed)
+		if err != nil {
+			return wrap("save host", err)
+		}
+		var r hostRow
+		if err := tx.get(ctx, &r, selectHost+` WHERE h.datapath_id = $1`, h.DatapathID.String()); err != nil {
+			return wrap("save host", err)
+		}
+		h = r.host()
+		return nil
+	})
+	return h, err
+}
+
+// Hosts are all hosts, by name.
+func (tx *Tx) Hosts(ctx context.Context) ([]signalbox.Host, error) {
+	var rows []hostRow
+	err := tx.all(ctx, &rows, selectHost+` ORDER BY h.name, h.id`)
+	return hosts(rows), wrap("list hosts", err)
+}

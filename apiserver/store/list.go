@@ -1,0 +1,310 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"github.com/signalbox-sdn/signalbox"
+)
+
+// column is what an attribute is in SQL.
+type column struct {
+	expr     string // never made from a request
+	typ      string // PostgreSQL's name of the type that values are compared as
+	nullable bool   // rows cannot be sorted by it
+}
+
+// listing is what lists of one resource are made from.
+type listing struct {
+	resource string
+	table    string // alias of the table whose id is the row's
+	sel      string // SELECT … FROM …
+	columns  map[string]column
+	visible  string // the condition of Query.VisibleTo; %[1]s is its parameter
+}
+
+var networkList = listing{
+	resource: "network", table: "n", sel: selectNetwork,
+	visible: "(n.project_id = %[1]s OR n.shared OR n.external)",
+	columns: map[string]column{
+		"id":                        {expr: "n.id", typ: "uuid"},
+		"name":                      {expr: "n.name", typ: "text"},
+		"description":               {expr: "n.description", typ: "text"},
+		"project_id":                {expr: "n.project_id", typ: "text"},
+		"tenant_id":                 {expr: "n.project_id", typ: "text"},
+		"status":                    {expr: "'ACTIVE'::text", typ: "text"},
+		"admin_state_up":            {expr: "n.admin_state_up", typ: "boolean"},
+		"shared":                    {expr: "n.shared", typ: "boolean"},
+		"router:external":           {expr: "n.external", typ: "boolean"},
+		"mtu":                       {expr: "n.mtu", typ: "bigint"},
+		"provider:network_type":     {expr: "coalesce(s.network_type, 'local')", typ: "text"},
+		"provider:physical_network": {expr: "s.physical", typ: "text", nullable: true},
+		"provider:segmentation_id":  {expr: "s.segmentation_id", typ: "bigint", nullable: true},
+		"created_at":                {expr: "n.created_at", typ: "timestamptz"},
+		"updated_at":                {expr: "n.updated_at", typ: "timestamptz"},
+		"revision_number":           {expr: "n.revision", typ: "bigint"},
+	},
+}
+
+var subnetList = listing{
+	resource: "subnet", table: "s", sel: selectSubnet,
+	visible: "(s.project_id = %[1]s OR EXISTS (SELECT FROM networks n WHERE n.id = s.network_id AND (n.shared OR n.external)))",
+	columns: map[string]column{
+		"id":                {expr: "s.id", typ: "uuid"},
+		"name":              {expr: "s.name", typ: "text"},
+		"description":       {expr: "s.description", typ: "text"},
+		"project_id":        {expr: "s.project_id", typ: "text"},
+		"tenant_id":         {expr: "s.project_id", typ: "text"},
+		"network_id":        {expr: "s.network_id", typ: "uuid"},
+		"cidr":              {expr: "s.cidr", typ: "cidr"},
+		"ip_version":        {expr: "family(s.cidr)", typ: "bigint"},
+		"gateway_ip":        {expr: "s.gateway_ip", typ: "inet", nullable: true},
+		"enable_dhcp":       {expr: "s.enable_dhcp", typ: "boolean"},
+		"ipv6_ra_mode":      {expr: "s.ra_mode", typ: "text"},
+		"ipv6_address_mode": {expr: "s.address_mode", typ: "text"},
+		"shared":            {expr: "(SELECT n.shared FROM networks n WHERE n.id = s.network_id)", typ: "boolean"},
+		"router:external":   {expr: "(SELECT n.external FROM networks n WHERE n.id = s.network_id)", typ: "boolean"},
+		"created_at":        {expr: "s.created_at", typ: "timestamptz"},
+		"updated_at":        {expr: "s.updated_at", typ: "timestamptz"},
+		"revision_number":   {expr: "s.revision", typ: "bigint"},
+	},
+}
+
+var portList = listing{
+	resource: "port", table: "p", sel: selectPort,
+	visible: "(p.project_id = %[1]s OR EXISTS (SELECT FROM networks n WHERE n.id = p.network_id AND n.project_id = %[1]s))",
+	columns: map[string]column{
+		"id":              {expr: "p.id", typ: "uuid"},
+		"name":            {expr: "p.name", typ: "text"},
+		"description":     {expr: "p.description", typ: "text"},
+		"project_id":      {expr: "p.project_id", typ: "text"},
+		"tenant_id":       {expr: "p.project_id", typ: "text"},
+		"network_id":      {expr: "p.network_id", typ: "uuid"},
+		"status":          {expr: "p.status", typ: "text"},
+		"admin_state_up":  {expr: "p.admin_state_up", typ: "boolean"},
+		"mac_address":     {expr: "p.mac", typ: "macaddr"},
+		"device_id":       {expr: "p.device_id", typ: "text"},
+		"device_owner":    {expr: "p.device_owner", typ: "text"},
+		"created_at":      {expr: "p.created_at", typ: "timestamptz"},
+		"updated_at":      {expr: "p.updated_at", typ: "timestamptz"},
+		"revision_number": {expr: "p.revision", typ: "bigint"},
+		"binding:host_id": {expr: "(SELECT h.name FROM hosts h WHERE h.id = b.host_id)", typ: "text", nullable: true},
+	},
+}
+
+// list runs a query. Its text depends on the request, so it is not kept prepared.
+func (tx *Tx) list(ctx context.Context, dest any, l listing, q Query) error {
+	op := "list " + l.resource + "s"
+	st := statement{text: strings.Builder{}}
+	st.text.WriteString(l.sel)
+	if err := l.where(&st, q); err != nil {
+		err.Op = op
+		return err
+	}
+	if q.Marker != uuid.Nil {
+		if n, err := tx.exists(ctx, l, q.Marker); err != nil {
+			return wrap(op, err)
+		} else if !n {
+			return notFound(op, l.resource, q.Marker)
+		}
+	}
+	if err := l.order(&st, q); err != nil {
+		err.Op = op
+		return err
+	}
+	if q.Limit > 0 {
+		st.text.WriteString(" LIMIT " + st.param(q.Limit))
+	}
+	return wrap(op, tx.tx.SelectContext(ctx, dest, st.text.String(), st.args...))
+}
+
+// exists reports whether a marker names a row.
+func (tx *Tx) exists(ctx context.Context, l listing, id uuid.UUID) (yes bool, err error) {
+	err = tx.tx.GetContext(ctx, &yes, fmt.Sprintf(`SELECT EXISTS (SELECT FROM %ss WHERE id = $1)`, l.resource), id)
+	return yes, err
+}
+
+// statement is a text under construction, with its bound parameters.
+type statement struct {
+	text  strings.Builder
+	args  []any
+	terms int // conditions written so far
+}
+
+func (st *statement) param(v any) string {
+	st.args = append(st.args, v)
+	return "$" + strconv.Itoa(len(st.args))
+}
+
+func (st *statement) and(cond string) {
+	if st.terms++; st.terms == 1 {
+		st.text.WriteString("\nWHERE ")
+	} else {
+		st.text.WriteString("\n  AND ")
+	}
+	st.text.WriteString(cond)
+}
+
+func (l listing) where(st *statement, q Query) *signalbox.Error {
+	for _, name := range sortedKeys(q.Filters) {
+		values := q.Filters[name]
+		if name == "fixed_ips" && l.resource == "port" {
+			cond, err := fixedIPFilter(st, values)
+			if err != nil {
+				return err
+			}
+			st.and(cond)
+			continue
+		}
+		col, ok := l.columns[name]
+		if !ok {
+			return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonUnknownFilter,
+				"%ss cannot be filtered by %q", l.resource, name)
+		}
+		st.and(anyOf(st, col, values))
+	}
+	if q.VisibleTo != "" {
+		st.and(fmt.Sprintf(l.visible, st.param(q.VisibleTo)))
+	}
+	return nil
+}
+
+// anyOf is the condition that a column has one of the values.
+func anyOf(st *statement, col column, values []any) string {
+	possible := pq.StringArray{}
+	for _, v := range values {
+		if s, ok := valueText(col.typ, v); ok {
+			possible = append(possible, s)
+		}
+	}
+	return col.expr + " = ANY(" + st.param(possible) + "::" + col.typ + "[])"
+}
+
+// fixedIPFilter is the condition that one of a port's addresses has one of the ip_addresses and one of the subnet_ids
+// named, where any are named.
+func fixedIPFilter(st *statement, values []any) (string, *signalbox.Error) {
+	byKey := map[string][]any{}
+	for _, v := range values {
+		key, value, _ := strings.Cut(fmt.Sprint(v), "=")
+		byKey[key] = append(byKey[key], value)
+	}
+	cond := "EXISTS (SELECT FROM allocations a WHERE a.port_id = p.id"
+	for _, key := range sortedKeys(byKey) {
+		switch key {
+		case "ip_address":
+			cond += " AND " + anyOf(st, column{expr: "a.ip", typ: "inet"}, byKey[key])
+		case "subnet_id":
+			cond += " AND " + anyOf(st, column{expr: "a.subnet_id", typ: "uuid"}, byKey[key])
+		default:
+			return "", signalbox.Errorf(signalbox.Invalid, signalbox.ReasonUnknownFilter,
+				"fixed_ips can be filtered by ip_address and subnet_id, not by %q", key)
+		}
+	}
+	return cond + ")", nil
+}
+
+// order writes the sort, and before it the condition that rows come after the marker. That needs no more than the marker's id:
+// a row comes after when it is beyond the marker's row in the first key in which they differ.
+func (l listing) order(st *statement, q Query) *signalbox.Error {
+	id := l.table + ".id"
+	exprs, descs := []string{}, []bool{}
+	for _, o := range q.Sort {
+		col, ok := l.columns[o.Key]
+		if !ok || col.nullable {
+			return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonUnknownFilter,
+				"%ss cannot be sorted by %q", l.resource, o.Key)
+		}
+		exprs, descs = append(exprs, col.expr), append(descs, o.Desc)
+	}
+	exprs, descs = append(exprs, id), append(descs, false)
+
+	if q.Marker != uuid.Nil {
+		st.and(l.after(st, exprs, descs, q.Marker))
+	}
+	for i, e := range exprs {
+		sep := ", "
+		if i == 0 {
+			sep = "\nORDER BY "
+		}
+		st.text.WriteString(sep + e)
+		if descs[i] {
+			st.text.WriteString(" DESC")
+		}
+	}
+	return nil
+}
+
+// after: (k1 > m1) OR (k1 = m1 AND k2 > m2) OR …, where m is the marker's value, read by the same expression.
+func (l listing) after(st *statement, exprs []string, descs []bool, marker uuid.UUID) string {
+	from := l.sel[strings.LastIndex(l.sel, "\nFROM "):]
+	m := st.param(marker)
+	of := func(e string) string { // the marker's value of e, its own aliases hiding the outer ones
+		return "(SELECT " + e + from + " WHERE " + l.table + ".id = " + m + ")"
+	}
+	var either []string
+	for i := range exprs {
+		var all []string
+		for j := range i {
+			all = append(all, exprs[j]+" = "+of(exprs[j]))
+		}
+		beyond := " > "
+		if descs[i] {
+			beyond = " < "
+		}
+		either = append(either, strings.Join(append(all, exprs[i]+beyond+of(exprs[i])), " AND "))
+	}
+	return "(" + strings.Join(either, " OR ") + ")"
+}
+
+// valueText is a filter's value in the text form of a PostgreSQL type, or false when it cannot be one.
+func valueText(typ string, v any) (string, bool) {
+	s := fmt.Sprint(v)
+	switch typ {
+	case "uuid":
+		id, err := uuid.Parse(s)
+		return id.String(), err == nil
+	case "boolean":
+		return boolText(s)
+	case "bigint":
+		n, err := strconv.ParseInt(s, 10, 64)
+		return strconv.FormatInt(n, 10), err == nil
+	case "macaddr":
+		m, err := signalbox.ParseMAC(s)
+		return m.String(), err == nil
+	case "inet":
+		a, err := netip.ParseAddr(s)
+		return a.String(), err == nil && a.Zone() == ""
+	case "cidr":
+		p, err := netip.ParsePrefix(s)
+		return p.String(), err == nil && p == p.Masked()
+	case "timestamptz":
+		return "", false // rows are sorted by it, not found by it
+	}
+	return s, !strings.ContainsRune(s, 0) // a text with a zero byte cannot be in PostgreSQL
+}
+
+func boolText(s string) (string, bool) {
+	switch strings.ToLower(s) {
+	case "true", "1":
+		return "true", true
+	case "false", "0":
+		return "false", true
+	}
+	return "", false
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"github.com/signalbox-sdn/signalbox"
+)
+
+const selectNetwork = `
+SELECT n.id, n.key, n.project_id, n.name, n.description, n.admin_state_up, n.shared, n.external, n.mtu,
+       n.created_at, n.updated_at, n.revision,
+       coalesce(s.network_type, 'local') AS network_type, coalesce(s.physical, '') AS physical,
+       coalesce(s.segmentation_id, 0) AS segmentation_id,
+       ARRAY(SELECT c.id::text FROM subnets c WHERE c.network_id = n.id ORDER BY c.created_at, c.id) AS subnets
+FROM networks n LEFT JOIN segments s ON s.network_id = n.id`
+
+type networkRow struct {
+	ID             uuid.UUID
+	Key            int64
+	ProjectID      string `db:"project_id"`
+	Name           string
+	Description    string
+	AdminStateUp   bool `db:"admin_state_up"`
+	Shared         bool
+	External       bool
+	MTU            int
+	NetworkType    string `db:"network_type"`
+	Physical       string
+	SegmentationID int64 `db:"segmentation_id"`
+	Subnets        pq.StringArray
+	metaRow
+}
+
+func (r *networkRow) network() (n signalbox.Network, err error) {
+	n = signalbox.Network{
+		ID: r.ID, Key: signalbox.NetworkKey(r.Key), ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
+		AdminStateUp: r.AdminStateUp, Shared: r.Shared, External: r.External, MTU: r.MTU,
+		Segment: signalbox.Segment{Type: signalbox.NetworkType(r.NetworkType), Physical: r.Physical, ID: uint32(r.SegmentationID)},
+		Meta:    r.meta(),
+	}
+	n.Subnets, err = each(r.Subnets, uuid.Parse)
+	return n, err
+}
+
+// metaRow is what every row carries about itself.
+type metaRow struct {
+	CreatedAt time.Time `db:"created_at"`
+	UpdatedAt time.Time `db:"updated_at"`
+	Revision  int64
+}
+
+func (r *metaRow) meta() signalbox.Meta {
+	return signalbox.Meta{CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), Revision: r.Revision}
+}
+
+// keyedMeta is what a network's or port's insert gives back.
+type keyedMeta struct {
+	Key int64
+	metaRow
+}
+
+// InsertNetwork writes a network and fills its Key and Meta. The segment is not written here: see ClaimSegment
+// and PickSegment. A network without a segment is Local.
+func (tx *Tx) InsertNetwork(ctx context.Context, n *signalbox.Network) error {
+	var got keyedMeta
+	err := tx.get(ctx, &got, `
+		INSERT INTO networks (id, project_id, name, description, admin_state_up, shared, external, mtu)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING key, created_at, updated_at, revision`,
+		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.MTU)
+	if err != nil {
+		return wrap("insert network", err)
+	}
+	n.Key, n.Meta = signalbox.NetworkKey(got.Key), got.meta()
+	return nil
+}
+
+// Network is the network with that id, or NotFound.
+func (tx *Tx) Network(ctx context.Context, id uuid.UUID) (*signalbox.Network, error) {
+	return tx.network(ctx, id, selectNetwork+` WHERE n.id = $1`)
+}
+
+// NetworkForShare is Network, and keeps the network from being deleted until the transaction ends. Many may hold it.
+func (tx *Tx) NetworkForShare(ctx context.Context, id uuid.UUID) (*signalbox.Network, error) {
+	return tx.network(ctx, id, selectNetwork+` WHERE n.id = $1 FOR KEY SHARE OF n`)
+}
+
+// NetworkForUpdate is Network, alone: it waits for all who hold the row, and they wait for this transaction.
+// The row is locked first and read after, so that its subnets are as fresh as itself.
+func (tx *Tx) NetworkForUpdate(ctx context.Context, id uuid.UUID) (*signalbox.Network, error) {
+	if _, err := tx.exec(ctx, `SELECT FROM networks WHERE id = $1 FOR UPDATE`, id); err != nil {
+		return nil, wrap("lock network", err)
+	}
+	return tx.Network(ctx, id)
+}
+
+func (tx *Tx) network(ctx context.Context, id uuid.UUID, text string) (*signalbox.Network, error) {
+	var r networkRow
+	if err := tx.get(ctx, &r, text, id); isNoRows(err) {
+		return nil, notFound("read network", "network", id)
+	} else if err != nil {
+		return nil, wrap("read network", err)
+	}
+	n, err := r.network()
+	return &n, wrap("read network", err)
+}
+
+// Networks are the networks that the query asks for.
+func (tx *Tx) Networks(ctx context.Context, q Query) ([]signalbox.Network, error) {
+	var rows []networkRow
+	if err := tx.list(ctx, &rows, networkList, q); err != nil {
+		return nil, err
+	}
+	return networks(rows)
+}
+
+func networks(rows []networkRow) (out []signalbox.Network, err error) {
+	out = make([]signalbox.Network, len(rows))
+	for i := range rows {
+		if out[i], err = rows[i].network(); err != nil {
+			return nil, wrap("read networks", err)
+		}
+	}
+	return out, nil
+}
+
+// UpdateNetwork writes what may change of a network (not its key, segment or subnets) and renews its Meta.
+func (tx *Tx) UpdateNetwork(ctx context.Context, n *signalbox.Network) error {
+	var got metaRow
+	err := tx.get(ctx, &got, `
+		UPDATE networks SET name = $2, description = $3, admin_state_up = $4, shared = $5, external = $6, mtu = $7,
+		       project_id = $8, updated_at = clock_timestamp(), revision = revision + 1
+		WHERE id = $1 RETURNING created_at, updated_at, revision`,
+		n.ID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.MTU, n.ProjectID)
+	if isNoRows(err) {
+		return notFound("update network", "network", n.ID)
+	} else if err != nil {
+		return wrap("update network", err)
+	}
+	n.Meta = got.meta()
+	return nil
+}
+
+// DeleteNetwork deletes a network with its subnets and its segment. Conflict ReasonNetworkInUse while any port is left
+// on it, DHCP ports among them: delete those first.
+func (tx *Tx) DeleteNetwork(ctx context.Context, id uuid.UUID) error {
+	n, err := tx.exec(ctx, `DELETE FROM networks WHERE id = $1`, id)
+	if err != nil {
+		return inUse(err, signalbox.ReasonNetworkInUse, "network", id)
+	}
+	if n == 0 {
+		return notFound("delete network", "network", id)
+	}
+	return nil
+}

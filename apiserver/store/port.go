@@ -1,0 +1,210 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"github.com/signalbox-sdn/signalbox"
+)
+
+const selectPort = `
+SELECT p.id, p.key, p.network_id, p.project_id, p.name, p.description, p.admin_state_up, p.mac, p.device_id, p.device_owner,
+       p.role, p.status, p.created_at, p.updated_at, p.revision,
+       b.host_id, b.interface, b.bound_by,
+       ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips
+FROM ports p LEFT JOIN bindings b ON b.port_id = p.id`
+
+type portRow struct {
+	ID           uuid.UUID
+	Key          int64
+	NetworkID    uuid.UUID `db:"network_id"`
+	ProjectID    string    `db:"project_id"`
+	Name         string
+	Description  string
+	AdminStateUp bool `db:"admin_state_up"`
+	MAC          mac
+	DeviceID     string `db:"device_id"`
+	DeviceOwner  string `db:"device_owner"`
+	Role         string
+	Status       string
+	HostID       uuid.NullUUID `db:"host_id"`
+	Interface    sql.NullString
+	BoundBy      sql.NullString `db:"bound_by"`
+	FixedIPs     pq.StringArray `db:"fixed_ips"`
+	metaRow
+}
+
+func (r *portRow) port() (p signalbox.Port, err error) {
+	p = signalbox.Port{
+		ID: r.ID, Key: signalbox.PortKey(r.Key), NetworkID: r.NetworkID, ProjectID: r.ProjectID, Name: r.Name,
+		Description: r.Description, AdminStateUp: r.AdminStateUp, MAC: r.MAC.MAC, DeviceID: r.DeviceID,
+		DeviceOwner: r.DeviceOwner, Role: signalbox.Role(r.Role), Status: signalbox.Status(r.Status), Meta: r.meta(),
+	}
+	if r.HostID.Valid {
+		p.Binding = &signalbox.Binding{PortID: r.ID, HostID: r.HostID.UUID, Interface: r.Interface.String,
+			By: signalbox.BoundBy(r.BoundBy.String)}
+	}
+	p.FixedIPs, err = each(r.FixedIPs, readFixedIP)
+	return p, err
+}
+
+// fixedIPs splits addresses into the two arrays that a statement takes.
+func fixedIPs(of []signalbox.FixedIP) (subnets, addrs pq.StringArray) {
+	subnets, addrs = make(pq.StringArray, len(of)), make(pq.StringArray, len(of))
+	for i, f := range of {
+		subnets[i], addrs[i] = f.SubnetID.String(), f.Addr.String()
+	}
+	return subnets, addrs
+}
+
+// InsertPort writes a port with its addresses and fills its Key and Meta; a port without a status is Down. Conflict
+// ReasonMACInUse or ReasonIPInUse. Its binding is not written: see DB.Bind.
+func (tx *Tx) InsertPort(ctx context.Context, p *signalbox.Port) error {
+	if err := tx.claim(ctx, p.FixedIPs); err != nil {
+		return wrap("insert port", err)
+	}
+	if p.Status == "" {
+		p.Status = signalbox.Down
+	}
+	subnets, addrs := fixedIPs(p.FixedIPs)
+	var got keyedMeta
+	err := tx.get(ctx, &got, `
+		WITH port AS (
+			INSERT INTO ports (id, network_id, project_id, name, description, admin_state_up, mac, device_id, device_owner, role, status)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING key, created_at, updated_at, revision),
+		addresses AS (
+			INSERT INTO allocations (subnet_id, ip, port_id, ord)
+			SELECT s, a, $1, n FROM unnest($12::uuid[], $13::inet[]) WITH ORDINALITY AS t(s, a, n))
+		SELECT key, created_at, updated_at, revision FROM port`,
+		p.ID, p.NetworkID, p.ProjectID, p.Name, p.Description, p.AdminStateUp, mac{p.MAC}, p.DeviceID, p.DeviceOwner,
+		string(p.Role), string(p.Status), subnets, addrs)
+	if err != nil {
+		return wrap("insert port", err)
+	}
+	p.Key, p.Meta = signalbox.PortKey(got.Key), got.meta()
+	return nil
+}
+
+// Port is the port with that id, or NotFound.
+func (tx *Tx) Port(ctx context.Context, id uuid.UUID) (*signalbox.Port, error) {
+	return tx.port(ctx, id, selectPort+` WHERE p.id = $1`)
+}
+
+// PortForShare is Port, and keeps the port from being deleted until the transaction ends. Many may hold it.
+func (tx *Tx) PortForShare(ctx context.Context, id uuid.UUID) (*signalbox.Port, error) {
+	return tx.port(ctx, id, selectPort+` WHERE p.id = $1 FOR KEY SHARE OF p`)
+}
+
+// PortForUpdate is Port, alone: others who want the row wait for this transaction.
+func (tx *Tx) PortForUpdate(ctx context.Context, id uuid.UUID) (*signalbox.Port, error) {
+	if _, err := tx.exec(ctx, `SELECT FROM ports WHERE id = $1 FOR UPDATE`, id); err != nil {
+		return nil, wrap("lock port", err)
+	}
+	return tx.Port(ctx, id)
+}
+
+func (tx *Tx) port(ctx context.Context, id uuid.UUID, text string) (*signalbox.Port, error) {
+	var r portRow
+	if err := tx.get(ctx, &r, text, id); isNoRows(err) {
+		return nil, notFound("read port", "port", id)
+	} else if err != nil {
+		return nil, wrap("read port", err)
+	}
+	p, err := r.port()
+	return &p, wrap("read port", err)
+}
+
+// Ports are the ports that the query asks for.
+func (tx *Tx) Ports(ctx context.Context, q Query) ([]signalbox.Port, error) {
+	var rows []portRow
+	if err := tx.list(ctx, &rows, portList, q); err != nil {
+		return nil, err
+	}
+	return ports(rows)
+}
+
+func ports(rows []portRow) (out []signalbox.Port, err error) {
+	out = make([]signalbox.Port, len(rows))
+	for i := range rows {
+		if out[i], err = rows[i].port(); err != nil {
+			return nil, wrap("read ports", err)
+		}
+	}
+	return out, nil
+}
+
+// UpdatePort writes what may change of a port, its addresses among it, and renews its Meta. It does not touch the port's
+// key, network, role, status and binding. Conflict ReasonMACInUse or ReasonIPInUse. Who computes the new port from the old
+// one read it with PortForUpdate.
+func (tx *Tx) UpdatePort(ctx context.Context, p *signalbox.Port) error {
+	var got struct {
+		metaRow
+		FixedIPs pq.StringArray `db:"fixed_ips"`
+	}
+	err := tx.get(ctx, &got, `
+		UPDATE ports p SET name = $2, description = $3, admin_state_up = $4, mac = $5, device_id = $6, device_owner = $7,
+		       project_id = $8, updated_at = clock_timestamp(), revision = revision + 1
+		WHERE id = $1
+		RETURNING created_at, updated_at, revision,
+		          ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips`,
+		p.ID, p.Name, p.Description, p.AdminStateUp, mac{p.MAC}, p.DeviceID, p.DeviceOwner, p.ProjectID)
+	if isNoRows(err) {
+		return notFound("update port", "port", p.ID)
+	} else if err != nil {
+		return wrap("update port", err)
+	}
+	p.Meta = got.meta()
+	had, err := each(got.FixedIPs, readFixedIP)
+	if err != nil {
+		return wrap("update port", err)
+	}
+	if slices.Equal(had, p.FixedIPs) {
+		return nil
+	}
+	return wrap("update port", tx.replaceAddresses(ctx, p, had))
+}
+
+// replaceAddresses makes the port's allocations those that p names; had are those it has, while its row is locked.
+func (tx *Tx) replaceAddresses(ctx context.Context, p *signalbox.Port, had []signalbox.FixedIP) error {
+	var fresh []signalbox.FixedIP
+	for _, f := range p.FixedIPs {
+		if !slices.Contains(had, f) {
+			fresh = append(fresh, f)
+		}
+	}
+	if err := tx.claim(ctx, fresh); err != nil {
+		return err
+	}
+	subnets, addrs := fixedIPs(p.FixedIPs)
+	if _, err := tx.exec(ctx, `
+		DELETE FROM allocations WHERE port_id = $1
+		AND (subnet_id, ip) NOT IN (SELECT * FROM unnest($2::uuid[], $3::inet[]))`, p.ID, subnets, addrs); err != nil {
+		return err
+	}
+	n, err := tx.exec(ctx, `
+		INSERT INTO allocations AS mine (subnet_id, ip, port_id, ord)
+		SELECT s, a, $1, n FROM unnest($2::uuid[], $3::inet[]) WITH ORDINALITY AS t(s, a, n)
+		ON CONFLICT ON CONSTRAINT allocations_address DO UPDATE SET ord = excluded.ord WHERE mine.port_id = excluded.port_id`,
+		p.ID, subnets, addrs)
+	if err == nil && n < int64(len(p.FixedIPs)) {
+		refusal := refusals[constraintAllocations]
+		err = &refusal
+	}
+	return err
+}
+
+// DeletePort deletes a port; its addresses are free again and its binding goes with it.
+func (tx *Tx) DeletePort(ctx context.Context, id uuid.UUID) error {
+	n, err := tx.exec(ctx, `DELETE FROM ports WHERE id = $1`, id)
+	if err != nil {
+		return inUse(err, signalbox.ReasonPortInUse, "port", id)
+	}
+	if n == 0 {
+		return notFound("delete port", "port", id)
+	}
+	return nil
+}

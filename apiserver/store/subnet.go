@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"github.com/signalbox-sdn/signalbox"
+)
+
+const selectSubnet = `
+SELECT s.id, s.network_id, s.project_id, s.name, s.description, s.cidr, s.gateway_ip, s.enable_dhcp, s.dns_servers,
+       s.route_destinations, s.route_hops, s.ra_mode, s.address_mode, s.created_at, s.updated_at, s.revision,
+       ARRAY(SELECT host(p.first) || ' ' || host(p.last) FROM pools p WHERE p.subnet_id = s.id ORDER BY p.first) AS pools
+FROM subnets s`
+
+type subnetRow struct {
+	ID           uuid.UUID
+	NetworkID    uuid.UUID `db:"network_id"`
+	ProjectID    string    `db:"project_id"`
+	Name         string
+	Description  string
+	CIDR         prefix
+	GatewayIP    addr           `db:"gateway_ip"`
+	EnableDHCP   bool           `db:"enable_dhcp"`
+	DNSServers   pq.StringArray `db:"dns_servers"`
+	Destinations pq.StringArray `db:"route_destinations"`
+	Hops         pq.StringArray `db:"route_hops"`
+	RAMode       string         `db:"ra_mode"`
+	AddressMode  string         `db:"address_mode"`
+	Pools        pq.StringArray
+	metaRow
+}
+
+func (r *subnetRow) subnet() (s signalbox.Subnet, err error) {
+	s = signalbox.Subnet{
+		ID: r.ID, NetworkID: r.NetworkID, ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
+		CIDR: r.CIDR.Prefix, GatewayIP: r.GatewayIP.Addr, EnableDHCP: r.EnableDHCP,
+		RAMode: signalbox.IPv6Mode(r.RAMode), AddressMode: signalbox.IPv6Mode(r.AddressMode), Meta: r.meta(),
+	}
+	if s.Pools, err = each(r.Pools, readRange); err != nil {
+		return s, err
+	}
+	if s.DNSServers, err = each(r.DNSServers, parseAddr); err != nil {
+		return s, err
+	}
+	for i := range r.Destinations {
+		var to prefix
+		if err := to.Scan(r.Destinations[i]); err != nil {
+			return s, err
+		}
+		hop, err := parseAddr(r.Hops[i])
+		if err != nil {
+			return s, err
+		}
+		s.HostRoutes = append(s.HostRoutes, signalbox.Route{Destination: to.Prefix, NextHop: hop})
+	}
+	return s, nil
+}
+
+// routes splits host routes into the two arrays that hold them.
+func routes(of []signalbox.Route) (destinations, hops pq.StringArray) {
+	destinations, hops = pq.StringArray{}, pq.StringArray{}
+	for _, r := range of {
+		destinations = append(destinations, r.Destination.String())
+		hops = append(hops, r.NextHop.String())
+	}
+	return destinations, hops
+}
+
+// InsertSubnet writes a subnet with its pools and fills its Meta. Invalid ReasonOverlappingCIDR when another subnet
+// of the network holds some of its addresses.
+func (tx *Tx) InsertSubnet(ctx context.Context, s *signalbox.Subnet) error {
+	destinations, hops := routes(s.HostRoutes)
+	var got metaRow
+	err := tx.get(ctx, &got, `
+		INSERT INTO subnets (id, network_id, project_id, name, description, cidr, gateway_ip, enable_dhcp, dns_servers,
+		                     route_destinations, route_hops, ra_mode, address_mode)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING created_at, updated_at, revision`,
+		s.ID, s.NetworkID, s.ProjectID, s.Name, s.Description, prefix{s.CIDR}, addr{s.GatewayIP}, s.EnableDHCP,
+		texts(s.DNSServers), destinations, hops, string(s.RAMode), string(s.AddressMode))
+	if err != nil {
+		return wrap("insert subnet", err)
+	}
+	s.Meta = got.meta()
+	return tx.insertPools(ctx, s)
+}
+
+// Subnet is the subnet with that id, or NotFound.
+func (tx *Tx) Subnet(ctx context.Context, id uuid.UUID) (*signalbox.Subnet, error) {
+	return tx.subnet(ctx, id, selectSubnet+` WHERE s.id = $1`)
+}
+
+// SubnetForShare is Subnet, and keeps the subnet from being deleted, and its pools from being changed, until the
+// transaction ends. Many may hold it.
+func (tx *Tx) SubnetForShare(ctx context.Context, id uuid.UUID) (*signalbox.Subnet, error) {
+	return tx.subnet(ctx, id, selectSubnet+` WHERE s.id = $1 FOR KEY SHARE OF s`)
+}
+
+// SubnetForUpdate is Subnet, alone: it waits for all who hold the row, or take an address of it, and they wait for
+// this transaction.
+func (tx *Tx) SubnetForUpdate(ctx context.Context, id uuid.UUID) (*signalbox.Subnet, error) {
+	if _, err := tx.exec(ctx, lockSubnet, id); err != nil {
+		return nil, wrap("lock subnet", err)
+	}
+	return tx.Subnet(ctx, id)
+}
+
+const lockSubnet = `SELECT FROM subnets WHERE id = $1 FOR UPDATE`
+
+func (tx *Tx) subnet(ctx context.Context, id uuid.UUID, text string) (*signalbox.Subnet, error) {
+	var r subnetRow
+	if err := tx.get(ctx, &r, text, id); isNoRows(err) {
+		return nil, notFound("read subnet", "subnet", id)
+	} else if err != nil {
+		return nil, wrap("read subnet", err)
+	}
+	s, err := r.subnet()
+	return &s, wrap("read subnet", err)
+}
+
+// Subnets are the subnets that the query asks for.
+func (tx *Tx) Subnets(ctx context.Context, q Query) ([]signalbox.Subnet, error) {
+	var rows []subnetRow
+	if err := tx.list(ctx, &rows, subnetList, q); err != nil {
+		return nil, err
+	}
+	return subnets(rows)
+}
+
+func subnets(rows []subnetRow) (out []signalbox.Subnet, err error) {
+	out = make([]signalbox.Subnet, len(rows))
+	for i := range rows {
+		if out[i], err = rows[i].subnet(); err != nil {
+			return nil, wrap("read subnets", err)
+		}
+	}
+	return out, nil
+}
+
+// UpdateSubnet writes what may change of a subnet (not its network or CIDR) and renews its Meta. Where the pools are
+// others than before, addresses are given out from the new ones; allocated ones stay with their ports.
+func (tx *Tx) UpdateSubnet(ctx context.Context, s *signalbox.Subnet) error {
+	destinations, hops := routes(s.HostRoutes)
+	var got metaRow
+	err := tx.get(ctx, &got, `
+		UPDATE subnets SET name = $2, description = $3, gateway_ip = $4, enable_dhcp = $5, dns_servers = $6,
+		       route_destinations = $7, route_hops = $8, ra_mode = $9, address_mode = $10, project_id = $11,
+		       updated_at = clock_timestamp(), revision = revision + 1
+		WHERE id = $1 RETURNING created_at, updated_at, revision`,
+		s.ID, s.Name, s.Description, addr{s.GatewayIP}, s.EnableDHCP, texts(s.DNSServers), destinations, hops,
+		string(s.RAMode), string(s.AddressMode), s.ProjectID)
+	if isNoRows(err) {
+		return notFound("update subnet", "subnet", s.ID)
+	} else if err != nil {
+		return wrap("update subnet", err)
+	}
+	s.Meta = got.meta()
+
+	var pools pq.StringArray
+	err = tx.get(ctx, &pools, `
+		SELECT ARRAY(SELECT host(first) || ' ' || host(last) FROM pools WHERE subnet_id = $1 ORDER BY first)`, s.ID)
+	if err != nil {
+		return wrap("update subnet", err)
+	}
+	if now, err := each(pools, readRange); err != nil {
+		return wrap("update subnet", err)
+	} else if slices.Equal(now, s.Pools) {
+		return nil
+	}
+	return tx.replacePools(ctx, s)
+}
+
+// DeleteSubnet deletes a subnet. Conflict ReasonSubnetInUse while any port has an address of it.
+func (tx *Tx) DeleteSubnet(ctx context.Context, id uuid.UUID) error {
+	n, err := tx.exec(ctx, `DELETE FROM subnets WHERE id = $1`, id)
+	if err != nil {
+		return inUse(err, signalbox.ReasonSubnetInUse, "subnet", id)
+	}
+	if n == 0 {
+		return notFound("delete subnet", "subnet", id)
+	}
+	return nil
+}
