@@ -25,14 +25,15 @@ const (
 
 // classifyPort: a frame with a VLAN tag is not classified: on a physical network it could leave this one.
 func classifyPort(d *draft, p *port) {
-	if p.at.OFPort != 0 {
-		d.add(TableClassify, classifyKnown,
-			flow.Match{flow.IsNum(flow.InPort, p.at.OFPort), flow.IsNum(flow.VLANVID, untagged)},
-			"is the way in from "+p.at.Name,
-			flow.Load{Dst: Network, Value: flow.Num(p.key)},
-			flow.Load{Dst: SourcePort, Value: flow.Num(uint64(p.Key))},
-			flow.Goto{Table: TableEthernet})
+	if p.at.OFPort == 0 {
+		return
 	}
+	d.add(TableClassify, classifyKnown,
+		flow.Match{flow.IsNum(flow.InPort, p.at.OFPort), flow.IsNum(flow.VLANVID, untagged)},
+		"is the way in from "+p.at.Name,
+		flow.Load{Dst: Network, Value: flow.Num(p.key)},
+		flow.Load{Dst: SourcePort, Value: flow.Num(uint64(p.Key))},
+		flow.Goto{Table: TableEthernet})
 	if p.segment.Type.OnPhysical() && p.uplink != 0 {
 		match := append(p.onUplink(), flow.Is(flow.EthSrc, flow.Ethernet(p.MAC)))
 		d.add(TableClassify, classifyEcho, match, "drops from "+p.segment.Physical+" what only this host's "+p.MAC.String()+" can have sent")

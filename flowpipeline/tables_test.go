@@ -1,0 +1,177 @@
+package flowpipeline
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+func TestNamedRegisterBitsDoNotOverlap(t *testing.T) {
+	owner := map[flow.Field]map[uint8]string{}
+	for name, s := range Registers() {
+		if s.Field < flow.Reg0 || s.Field > flow.Reg7 || s.Len == 0 || s.Off+s.Len > s.Field.Bits() {
+			t.Errorf("%s is %v, which is no part of a register", name, s)
+		}
+		if owner[s.Field] == nil {
+			owner[s.Field] = map[uint8]string{}
+		}
+		for bit := s.Off; bit < s.Off+s.Len; bit++ {
+			if other := owner[s.Field][bit]; other != "" {
+				t.Errorf("%s and %s share bit %d of %s", name, other, bit, s.Field)
+			}
+			owner[s.Field][bit] = name
+		}
+	}
+}
+
+func TestTablesAreInTheOrderOfTheWalk(t *testing.T) {
+	tables := Tables()
+	if tables[0].ID != 0 {
+		t.Error("packets begin in table 0")
+	}
+	for i, table := range tables {
+		if i > 0 && tables[i-1].ID >= table.ID {
+			t.Errorf("%s comes after %s", tables[i-1].Name, table.Name)
+		}
+		for _, next := range table.Next {
+			if next <= table.ID || contracts[next] == nil {
+				t.Errorf("%s sends packets to %d, which is not a later table", table.Name, next)
+			}
+		}
+		for _, f := range table.Match {
+			if f >= flow.Reg0 && f <= flow.Reg7 && !named(f) {
+				t.Errorf("%s matches %s, of which no bit has a name", table.Name, f)
+			}
+		}
+	}
+}
+
+func named(f flow.Field) bool {
+	for _, s := range Registers() {
+		if s.Field == f {
+			return true
+		}
+	}
+	return false
+}
+
+func TestTablesAreFoundByNameAndNumber(t *testing.T) {
+	for _, table := range Tables() {
+		for _, s := range []string{table.Name, strconv.Itoa(int(table.ID))} {
+			if got, err := ParseTable(s); err != nil || got != table.ID {
+				t.Errorf("%q is %d, %v", s, got, err)
+			}
+		}
+		if TableName(table.ID) != table.Name {
+			t.Errorf("%d is called %s", table.ID, TableName(table.ID))
+		}
+	}
+	if _, err := ParseTable("nowhere"); err == nil {
+		t.Error("there is a table called nowhere")
+	}
+	if got := TableName(99); got != "99" {
+		t.Errorf("table 99 is called %s", got)
+	}
+}
+
+func TestAFlowThatBreaksItsContractIsRefused(t *testing.T) {
+	why := flow.Why{}
+	for name, tt := range map[string]struct {
+		f    flow.Flow
+		want string
+	}{
+		"good":       {flow.New(TableOutput, 1, flow.Match{flow.IsSub(TargetPort, 1)}, why, flow.Output{Port: 1}), ""},
+		"no_table":   {flow.New(99, 1, nil, why), "no table 99"},
+		"match":      {flow.New(TableOutput, 1, flow.Match{flow.IsNum(flow.InPort, 1)}, why), "may not match in_port"},
+		"load":       {flow.New(TableOutput, 1, nil, why, flow.Load{Dst: Network, Value: flow.Num(1)}), "may not do"},
+		"other_bits": {flow.New(TableSwitching, 1, nil, why, flow.Load{Dst: flow.Reg3.Whole()}), "may not do"},
+		"move":       {flow.New(TableClassify, 1, nil, why, flow.Move{Src: flow.EthSrc.Whole(), Dst: flow.EthDst.Whole()}), "may not do"},
+		"back":       {flow.New(TableSwitching, 1, nil, why, flow.Goto{Table: TableServices}), "may not do"},
+		"resubmit":   {flow.New(TableSource, 1, nil, why, flow.Resubmit{Table: TableOutput}), "may not do"},
+		"output":     {flow.New(TableSource, 1, nil, why, flow.Output{Port: 1}), "may not do"},
+		"punt":       {flow.New(TableFlood, 1, nil, why, flow.ToController{}), "may not do"},
+		"answer":     {flow.New(TableFlood, 1, nil, why, flow.OutputInPort{}), "may not do"},
+		"meter":      {flow.New(TableFlood, 1, nil, why, flow.Meter{ID: 1}), "may not do"},
+		"tag":        {flow.New(TableServices, 1, nil, why, flow.PushVLAN{}), "may not do"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := check(&tt.f)
+			if (tt.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestADraftRefusesABrokenContract(t *testing.T) {
+	defer func() {
+		if r := recover(); r == nil || !strings.Contains(r.(string), "may not match in_port") {
+			t.Errorf("recovered %v", r)
+		}
+	}()
+	(&draft{}).add(TableOutput, 1, flow.Match{flow.IsNum(flow.InPort, 1)}, "")
+}
+
+// Meter ids are below 2^17 and never the same for two purposes or interfaces, up to OpenFlow's last
+// physical port (OFPP_MAX of OpenFlow 1.0, which OVS keeps: 0xff00).
+func TestMeterIDsAreUnique(t *testing.T) {
+	seen := make([]bool, 1<<17)
+	for ofport := uint32(1); ofport <= 0xff00; ofport++ {
+		for _, m := range []flow.RateLimit{dhcpMeter(ofport), firstPacketMeter(ofport)} {
+			if m.ID == 0 || m.ID >= 1<<17 || seen[m.ID] {
+				t.Fatalf("meter %d of port %d", m.ID, ofport)
+			}
+			seen[m.ID] = true
+		}
+	}
+}
+
+func TestPiecesStayEvenForKeysInStrides(t *testing.T) {
+	for _, stride := range []uint32{1, 2, 3, 7, 64, 100, 128, 1000, 1024, 65536} {
+		var keys []uint32
+		for i := range uint32(2000) {
+			keys = append(keys, 5+i*stride)
+		}
+		longest := 0
+		ps := pieces(keys, func(k uint32) uint32 { return k })
+		for _, p := range ps {
+			longest = max(longest, len(p))
+		}
+		if len(ps) != 32 || longest > 3*pieceSize {
+			t.Errorf("stride %d: %d pieces, the longest of %d", stride, len(ps), longest)
+		}
+	}
+	if ps := pieces([]uint32(nil), func(k uint32) uint32 { return k }); len(ps) != 1 || len(ps[0]) != 0 {
+		t.Error("nobody makes one empty piece")
+	}
+}
+
+// A port that comes costs one piece of the flood list, not the list.
+func TestAPortThatComesChangesOnePiece(t *testing.T) {
+	count := func(n int) map[flow.Cookie]bool {
+		d := &draft{}
+		var ms []Member
+		for i := range n {
+			ms = append(ms, Member{Key: signalbox.PortKey(1 + i), Up: true, Host: idOf("host", "a")})
+		}
+		floodPieces(d, &Reader{facts: NewFacts(nil)}, &network{host: idOf("host", "a"), key: 1}, ms)
+		cookies := map[flow.Cookie]bool{}
+		for _, f := range d.out.Flows {
+			cookies[f.Cookie] = true
+		}
+		return cookies
+	}
+	before, after := count(500), count(501)
+	var fresh int
+	for c := range after {
+		if !before[c] {
+			fresh++
+		}
+	}
+	if fresh != 1 || len(after) != 8 {
+		t.Errorf("%d of %d pieces changed", fresh, len(after))
+	}
+}

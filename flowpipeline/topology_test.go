@@ -1,0 +1,190 @@
+package flowpipeline
+
+import (
+	"bufio"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+// topology is a small world written as text, one thing a line:
+//
+//	host a 192.0.2.1 vxlan=101 physnet1=201     its tunnel address (- for none), its tunnel and patch ports
+//	network blue vxlan 1001                     local | flat PHYSICAL | vlan PHYSICAL ID | a tunnel type and ID
+//	subnet blue 10.0.0.0/24 dhcp
+//	port vm1 blue fa:16:3e:00:00:01 10.0.0.3 on a tap1 11
+//	server dhcp-blue blue fa:16:3e:00:00:02 10.0.0.2
+//	unknown a vnet9 19                          an interface that nobody knows
+//
+// A line that ends in "down" has admin_state_up false. Addresses are joined by commas, "-" is none; a
+// port without "on" is not bound. Keys are given out in the order of lines: networks from 0x1, ports
+// from 0x11.
+type topology struct {
+	hosts    []string
+	host     map[string]*signalbox.Host
+	network  map[string]*signalbox.Network
+	subnet   map[string]*signalbox.Subnet // by CIDR and network
+	port     map[string]*signalbox.Port
+	switches map[string]*Switch
+	names    map[uuid.UUID]string
+	order    []string // ports
+}
+
+func idOf(kind, name string) uuid.UUID {
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(kind+" "+name))
+}
+
+func loadTopology(t testing.TB, path string) *topology {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parseTopology(t, path, string(text))
+}
+
+func parseTopology(t testing.TB, path, text string) *topology {
+	t.Helper()
+	w := &topology{host: map[string]*signalbox.Host{}, network: map[string]*signalbox.Network{},
+		subnet: map[string]*signalbox.Subnet{}, port: map[string]*signalbox.Port{},
+		switches: map[string]*Switch{}, names: map[uuid.UUID]string{}}
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for n := 1; lines.Scan(); n++ {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		if words := strings.Fields(line); len(words) > 0 {
+			if err := w.read(words); err != nil {
+				t.Fatalf("%s:%d: %v", path, n, err)
+			}
+		}
+	}
+	return w
+}
+
+func (w *topology) read(words []string) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v: %v", words, r)
+		}
+	}()
+	up := true
+	if words[len(words)-1] == "down" {
+		up, words = false, words[:len(words)-1]
+	}
+	switch name := words[1]; words[0] {
+	case "host":
+		h := &signalbox.Host{ID: idOf("host", name), Name: name, DatapathID: signalbox.DatapathID(len(w.host) + 1)}
+		if words[2] != "-" {
+			h.TunnelIP = netip.MustParseAddr(words[2])
+		}
+		s := &Switch{map[signalbox.NetworkType]uint32{}, map[string]uint32{}, map[string]Interface{}}
+		for _, word := range words[3:] {
+			what, no, _ := strings.Cut(word, "=")
+			if t := signalbox.NetworkType(what); t.Tunnelled() {
+				s.Tunnels[t] = number(no)
+			} else {
+				s.Patches[what] = number(no)
+			}
+		}
+		w.hosts, w.host[name], w.switches[name] = append(w.hosts, name), h, s
+		w.names[h.ID] = name
+	case "network":
+		n := &signalbox.Network{ID: idOf("network", name), Key: signalbox.NetworkKey(len(w.network) + 1), AdminStateUp: up}
+		n.Segment.Type = signalbox.NetworkType(words[2])
+		if n.Segment.Type.OnPhysical() {
+			n.Segment.Physical = words[3]
+		}
+		if last := words[len(words)-1]; n.Segment.Type == signalbox.VLAN || n.Segment.Type.Tunnelled() {
+			n.Segment.ID = number(last)
+		}
+		w.network[name], w.names[n.ID] = n, name
+	case "subnet":
+		s := &signalbox.Subnet{ID: idOf("subnet", name+words[2]), NetworkID: idOf("network", name), CIDR: netip.MustParsePrefix(words[2])}
+		s.EnableDHCP = len(words) > 3 && words[3] == "dhcp"
+		w.subnet[name+words[2]] = s
+	case "port", "server":
+		p := &signalbox.Port{ID: idOf("port", name), Key: signalbox.PortKey(0x11 + len(w.port)), AdminStateUp: up,
+			NetworkID: idOf("network", words[2]), MAC: signalbox.MustMAC(words[3])}
+		if words[0] == "server" {
+			p.Role = signalbox.RoleDHCP
+		}
+		for _, a := range strings.Split(words[4], ",") {
+			if a != "-" {
+				p.FixedIPs = append(p.FixedIPs, w.fixedIP(words[2], netip.MustParseAddr(a)))
+			}
+		}
+		if len(words) > 5 {
+			on, tap := words[6], words[7]
+			p.Binding = &signalbox.Binding{PortID: p.ID, HostID: idOf("host", on), Interface: tap}
+			if len(words) > 8 {
+				w.switches[on].Interfaces[tap] = Interface{Name: tap, OFPort: number(words[8])}
+			}
+		}
+		w.port[name], w.names[p.ID] = p, name
+		w.order = append(w.order, name)
+	case "unknown":
+		w.switches[name].Interfaces[words[2]] = Interface{Name: words[2], OFPort: number(words[3]), Unknown: true}
+	default:
+		return fmt.Errorf("%q is not a thing of a topology", words[0])
+	}
+	return nil
+}
+
+func number(s string) uint32 {
+	n, err := strconv.ParseUint(s, 0, 32)
+	if err != nil {
+		panic(err)
+	}
+	return uint32(n)
+}
+
+func (w *topology) fixedIP(network string, a netip.Addr) signalbox.FixedIP {
+	for _, s := range w.subnet {
+		if s.NetworkID == idOf("network", network) && s.CIDR.Contains(a) {
+			return signalbox.FixedIP{SubnetID: s.ID, Addr: a}
+		}
+	}
+	panic(fmt.Sprintf("no subnet of %s has %s", network, a))
+}
+
+// delta is the topology as the change feed would tell it at first.
+func (w *topology) delta() *signalbox.Delta {
+	d := &signalbox.Delta{Full: true}
+	for _, h := range w.host {
+		d.Hosts = append(d.Hosts, *h)
+	}
+	for _, n := range w.network {
+		d.Networks = append(d.Networks, *n)
+	}
+	for _, s := range w.subnet {
+		d.Subnets = append(d.Subnets, *s)
+	}
+	for _, p := range w.port {
+		d.Ports = append(d.Ports, *p)
+	}
+	return d
+}
+
+// compile compiles the topology from nothing.
+func (w *topology) compile() *Compiler {
+	c := NewCompiler()
+	c.Facts.Apply(w.delta())
+	for _, name := range w.hosts {
+		c.Facts.SetSwitch(idOf("host", name), w.switches[name])
+		c.AddHost(idOf("host", name))
+	}
+	c.Step()
+	return c
+}
+
+// reason is why a flow exists, with the name of its object.
+func (w *topology) reason(f *flow.Flow) string {
+	return f.Why.Kind + " " + w.names[f.Why.ID] + " " + f.Why.Phrase
+}
