@@ -123,8 +123,7 @@ func (c *Conn) commit(ctx context.Context, p piece) ([]Failure, error) {
 	bundle := c.nextBundle()
 
 	failures, err := c.fill(ctx, bundle, first, p)
-	if err == nil && len(failures) == 0 {
-		err = c.control(ctx, bundle, of.OFPBCT_CLOSE_REQUEST)
+	if len(failures) == 0 {
 		failures = c.failures(mods, p)
 	}
 	if err != nil || len(failures) > 0 {
@@ -138,12 +137,14 @@ func (c *Conn) commit(ctx context.Context, p piece) ([]Failure, error) {
 	return failures, refusal(failures, err)
 }
 
-// fill opens a bundle and sends what goes into it, a few dozen kilobytes at a time. A flow that has no
-// form in OpenFlow is a failure, and the rest is not sent.
+// fill opens a bundle, sends what goes into it, a few dozen kilobytes at a time, and closes it. A flow
+// that has no form in OpenFlow is a failure, and the rest is not sent.
 func (c *Conn) fill(ctx context.Context, bundle, first uint32, p piece) (failures []Failure, err error) {
-	opened := c.nextXID(1)
-	k := c.expect(opened, 0, nil)
-	b := append(make([]byte, 0, chunkSize), bundleControl(opened, bundle, of.OFPBCT_OPEN_REQUEST)...)
+	xid := c.nextXID(2)
+	opened, closed := c.expect(xid, 0, nil), c.expect(xid+1, 0, nil)
+	defer c.forget(opened.xid)
+	defer c.forget(closed.xid)
+	b := append(make([]byte, 0, chunkSize), bundleControl(opened.xid, bundle, of.OFPBCT_OPEN_REQUEST)...)
 	for i := range p.len() {
 		start := len(b)
 		if b, err = p.appendMod(b, i, first+uint32(i), bundle); err != nil {
@@ -153,17 +154,19 @@ func (c *Conn) fill(ctx context.Context, bundle, first uint32, p piece) (failure
 		c.flowMods.Add(1)
 		if len(b) > chunkSize-1024 {
 			if err := c.send(ctx, c.bulk, b); err != nil {
-				c.forget(opened)
 				return nil, err
 			}
 			b = make([]byte, 0, chunkSize)
 		}
 	}
+	b = append(b, bundleControl(closed.xid, bundle, of.OFPBCT_CLOSE_REQUEST)...)
 	if err := c.send(ctx, c.bulk, b); err != nil {
-		c.forget(opened)
 		return nil, err
 	}
-	return failures, c.wait(ctx, k)
+	if err := c.wait(ctx, opened); err != nil {
+		return failures, err
+	}
+	return failures, c.wait(ctx, closed)
 }
 
 // appendMod writes the i-th flow-mod of the piece as a bundle-add. Both headers carry the same xid, as
@@ -269,67 +272,4 @@ func refusal(failures []Failure, err error) error {
 		return err
 	}
 	return errors.Join(fmt.Errorf("%d refused, the first: %s", len(failures), failures[0]), err)
-}
-
-// setMeters adds meters, or changes those that are there already.
-func (c *Conn) setMeters(ctx context.Context, meters []flow.RateLimit) ([]Failure, error) {
-	errs, err := c.meterMods(ctx, of.OFPMC_ADD, meters)
-	if err != nil {
-		return nil, err
-	}
-	var there []flow.RateLimit
-	var failures []Failure
-	for i, e := range errs {
-		switch {
-		case e == nil:
-		case e.Type == errorMeterMod && e.Code == codeMeterExists:
-			there = append(there, meters[i])
-		default:
-			failures = append(failures, Failure{Meter: meters[i].ID, Err: e})
-		}
-	}
-	errs, err = c.meterMods(ctx, of.OFPMC_MODIFY, there)
-	for i, e := range errs {
-		if e != nil {
-			failures = append(failures, Failure{Meter: there[i].ID, Err: e})
-		}
-	}
-	return failures, refusal(failures, err)
-}
-
-func (c *Conn) deleteMeters(ctx context.Context, ids []uint32) ([]Failure, error) {
-	meters := make([]flow.RateLimit, len(ids))
-	for i, id := range ids {
-		meters[i].ID = id
-	}
-	errs, err := c.meterMods(ctx, of.OFPMC_DELETE, meters)
-	var failures []Failure
-	for i, e := range errs {
-		if e != nil && (e.Type != errorMeterMod || e.Code != codeUnknownMeter) {
-			failures = append(failures, Failure{Meter: ids[i], Err: e})
-		}
-	}
-	return failures, refusal(failures, err)
-}
-
-// meterMods sends one command for each meter and a barrier, and gives the refusal of each.
-func (c *Conn) meterMods(ctx context.Context, command uint16, meters []flow.RateLimit) ([]*Error, error) {
-	if len(meters) == 0 {
-		return nil, nil
-	}
-	first := c.nextXID(uint32(len(meters)))
-	mods := c.begin(first, len(meters))
-	defer c.end()
-	var b []byte
-	for i, m := range meters {
-		b = append(b, meterMod(first+uint32(i), command, m)...)
-	}
-	if err := c.barrier(ctx, b); err != nil {
-		return nil, err
-	}
-	out := make([]*Error, len(meters))
-	for _, e := range c.errorsOf(mods) {
-		out[e.XID-first] = e
-	}
-	return out, nil
 }

@@ -49,3 +49,17 @@ func BenchmarkPush(b *testing.B) {
 	b.ReportMetric(total/read.Seconds(), "read-flows/s")
 	b.ReportMetric(theirs.Seconds()/ours.Seconds(), "ratio")
 }
+
+// BenchmarkApplyOne is a port's worth of change: ten adds and ten deletes, until the barrier's reply, on
+// a switch that has 5,000 flows.
+func BenchmarkApplyOne(b *testing.B) {
+	_, c := connect(b, newHeard())
+	mustApply(b, c, Change{Adds: manyFlows(5000, 0)})
+	old := manyFlows(10, 1)
+	mustApply(b, c, Change{Adds: old})
+	for i := 0; b.Loop(); i++ {
+		fresh := manyFlows(10, 2+i%2)
+		mustApply(b, c, Change{Adds: fresh, Deletes: cookiesOf(old)})
+		old = fresh
+	}
+}

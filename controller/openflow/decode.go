@@ -98,8 +98,6 @@ type FlowEvent struct {
 	Cookie   flow.Cookie
 }
 
-const featuresSize = 24
-
 type features struct {
 	datapath  signalbox.DatapathID
 	tables    uint8
