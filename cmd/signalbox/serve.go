@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/apiserver"
+	"github.com/signalbox-sdn/signalbox/apiserver/auth"
+	"github.com/signalbox-sdn/signalbox/apiserver/neutron"
+	"github.com/signalbox-sdn/signalbox/apiserver/store"
+	"github.com/signalbox-sdn/signalbox/apiserver/store/postgres"
+	"github.com/signalbox-sdn/signalbox/controller"
+)
+
+func upCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run the API server and the controller, on a private PostgreSQL unless told of another",
+		Args:  cobra.NoArgs,
+		RunE:  serving(serveAPI, serveController),
+	}
+	addFlags(cmd, databaseSettings, privateSettings, apiSettings, controllerSettings)
+	return cmd
+}
+
+func apiserverCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "apiserver",
+		Short: "Run the API server alone; any number share one database",
+		Args:  cobra.NoArgs,
+		RunE:  serving(serveAPI),
+	}
+	addFlags(cmd, databaseSettings, apiSettings)
+	return cmd
+}
+
+func controllerCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "controller",
+		Short: "Run the controller alone",
+		Args:  cobra.NoArgs,
+		RunE:  serving(serveController),
+	}
+	addFlags(cmd, databaseSettings, controllerSettings)
+	return cmd
+}
+
+func migrateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database's schema up to date and end",
+		Args:  cobra.NoArgs,
+		RunE:  serving(),
+	}
+	addFlags(cmd, databaseSettings)
+	return cmd
+}
+
+// service is something that runs until ctx ends.
+type service func(ctx context.Context, c *config, db *store.DB, log *slog.Logger) error
+
+// serving is a command that opens the database, brings its schema up to date and runs services on it.
+func serving(services ...service) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		c, log, err := load(cmd)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithCancelCause(cmd.Context())
+		defer cancel(nil)
+		dsn := c.DatabaseURL
+		if dsn == "" {
+			if c.DataDir == "" {
+				return errors.New("no database: give --database-url (or, to up, --data-dir for a private PostgreSQL)")
+			}
+			private, err := postgres.Start(ctx, c.DataDir, log)
+			if err != nil {
+				return err
+			}
+			defer func() {
+				if err := private.Stop(); err != nil {
+					log.Error("stopping the private PostgreSQL", "error", err)
+				}
+			}()
+			go func() {
+				<-private.Done()
+				cancel(errors.New("the private PostgreSQL has ended"))
+			}()
+			dsn = private.DSN()
+		}
+		db, err := store.Open(ctx, dsn, store.Options{Log: log})
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
+		g, gctx := errgroup.WithContext(ctx)
+		for _, serve := range services {
+			g.Go(func() error { return serve(gctx, &c, db, log) })
+		}
+		err = g.Wait()
+		if cmd.Context().Err() == nil && context.Cause(ctx) != nil {
+			return context.Cause(ctx)
+		}
+		return err
+	}
+}
+
+func serveAPI(ctx context.Context, c *config, db *store.DB, log *slog.Logger) error {
+	cfg, err := c.settings().Parse()
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", c.APIListen)
+	if err != nil {
+		return err
+	}
+	log.Info("the API is served", "address", ln.Addr())
+	svc := neutron.New(db, cfg, neutron.Source{ID: uuid.New, Intn: rand.IntN})
+	return apiserver.New(apiserver.Config{Service: svc, Auth: auth.NoAuth{Project: c.Project}, Log: log}).Run(ctx, ln)
+}
+
+func serveController(ctx context.Context, c *config, db *store.DB, log *slog.Logger) error {
+	var ls controller.Listeners
+	for _, l := range []struct {
+		key, address string
+		ln           *net.Listener
+	}{
+		{"openflow_listen", c.OpenFlowListen, &ls.OpenFlow},
+		{"ovsdb_listen", c.OVSDBListen, &ls.OVSDB},
+		{"admin_listen", c.AdminListen, &ls.Admin},
+	} {
+		ln, err := net.Listen("tcp", l.address)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.key, err)
+		}
+		*l.ln = ln
+	}
+	log.Info("the controller waits for hosts", "openflow", ls.OpenFlow.Addr(), "ovsdb", ls.OVSDB.Addr(), "admin", ls.Admin.Addr())
+	return controller.New(controller.Config{
+		TunnelTypes: []signalbox.NetworkType{signalbox.GRE, signalbox.VXLAN, signalbox.Geneve},
+		OVSDBPort:   c.OVSDBPort,
+		Lease:       c.DHCPLease,
+		Domain:      c.DHCPDomain,
+	}, db, log).Run(ctx, ls)
+}
