@@ -18,6 +18,7 @@ udhcpc:udhcpc
 dhclient:isc-dhcp-client
 tcpdump:tcpdump
 curl:curl
+jq:jq
 gcc:gcc
 '
 

@@ -120,7 +120,10 @@ func readLedger(dir string) ([]ledgerLine, error) {
 func sweepLab(dir string) error {
 	lines, err := readLedger(dir)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil // being made this very moment
+		if info, err := os.Stat(dir); err != nil || time.Since(info.ModTime()) < time.Minute {
+			return nil // being made, or removed, this very moment
+		}
+		return os.RemoveAll(dir)
 	}
 	if err != nil {
 		return err
