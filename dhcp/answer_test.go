@@ -141,11 +141,11 @@ func say(t testing.TB, reply []byte) string {
 }
 
 const (
-	discover = dhcpv4.MessageTypeDiscover
-	request_ = dhcpv4.MessageTypeRequest
-	inform   = dhcpv4.MessageTypeInform
-	decline  = dhcpv4.MessageTypeDecline
-	release  = dhcpv4.MessageTypeRelease
+	discover   = dhcpv4.MessageTypeDiscover
+	requesting = dhcpv4.MessageTypeRequest
+	inform     = dhcpv4.MessageTypeInform
+	decline    = dhcpv4.MessageTypeDecline
+	release    = dhcpv4.MessageTypeRelease
 )
 
 func TestEveryMessageHasItsAnswer(t *testing.T) {
@@ -157,7 +157,7 @@ func TestEveryMessageHasItsAnswer(t *testing.T) {
 		informed = "ACK to 10.0.0.3 yiaddr 0.0.0.0 ciaddr 10.0.0.3"
 	)
 	stranger := signalbox.MustMAC("fa:16:3e:00:00:99")
-	for fact_, c := range map[string]struct {
+	for name, c := range map[string]struct {
 		says    client
 		gets    string
 		outcome Outcome
@@ -167,20 +167,20 @@ func TestEveryMessageHasItsAnswer(t *testing.T) {
 		"… also when sent to the server":                        {client{kind: discover, to: "10.0.0.2"}, offer, Offered},
 		"… also with an address it has no right to name":        {client{kind: discover, ciaddr: "10.0.0.77"}, offer, Offered},
 		"the broadcast flag is honoured":                        {client{kind: discover, broadcast: true}, "OFFER to 255.255.255.255 yiaddr 10.0.0.3 ciaddr 0.0.0.0", Offered},
-		"SELECTING us is acknowledged":                          {client{kind: request_, requested: "10.0.0.3", server: "10.0.0.2"}, ack, Acked},
-		"SELECTING us for a foreign address is refused":         {client{kind: request_, requested: "10.0.0.4", server: "10.0.0.2"}, nak, Refused},
-		"SELECTING another server is none of our business":      {client{kind: request_, requested: "10.0.0.3", server: "10.0.0.9"}, "", OtherServer},
-		"SELECTING with the address as its own is acknowledged": {client{kind: request_, ciaddr: "10.0.0.3", server: "10.0.0.2"}, renewed, Acked},
-		"INIT-REBOOT with the port's address is acknowledged":   {client{kind: request_, requested: "10.0.0.3"}, ack, Acked},
-		"INIT-REBOOT with a foreign address is refused":         {client{kind: request_, requested: "10.0.0.4"}, nak, Refused},
-		"INIT-REBOOT from another subnet is refused":            {client{kind: request_, requested: "192.168.1.7"}, nak, Refused},
-		"RENEWING, unicast to the server, is acknowledged":      {client{kind: request_, ciaddr: "10.0.0.3", to: "10.0.0.2"}, renewed, Acked},
-		"RENEWING with another server is none of our business":  {client{kind: request_, ciaddr: "10.0.0.3", to: "10.0.0.9"}, "", OtherServer},
-		"RENEWING a foreign address is refused":                 {client{kind: request_, ciaddr: "10.0.0.4", to: "10.0.0.2"}, nak, Refused},
-		"REBINDING, broadcast, is acknowledged":                 {client{kind: request_, ciaddr: "10.0.0.3"}, renewed, Acked},
-		"… to its address even with the broadcast flag":         {client{kind: request_, ciaddr: "10.0.0.3", broadcast: true}, renewed, Acked},
-		"REBINDING a foreign address is refused":                {client{kind: request_, ciaddr: "10.0.0.4"}, nak, Refused},
-		"a REQUEST for nothing is malformed":                    {client{kind: request_}, "", Malformed},
+		"SELECTING us is acknowledged":                          {client{kind: requesting, requested: "10.0.0.3", server: "10.0.0.2"}, ack, Acked},
+		"SELECTING us for a foreign address is refused":         {client{kind: requesting, requested: "10.0.0.4", server: "10.0.0.2"}, nak, Refused},
+		"SELECTING another server is none of our business":      {client{kind: requesting, requested: "10.0.0.3", server: "10.0.0.9"}, "", OtherServer},
+		"SELECTING with the address as its own is acknowledged": {client{kind: requesting, ciaddr: "10.0.0.3", server: "10.0.0.2"}, renewed, Acked},
+		"INIT-REBOOT with the port's address is acknowledged":   {client{kind: requesting, requested: "10.0.0.3"}, ack, Acked},
+		"INIT-REBOOT with a foreign address is refused":         {client{kind: requesting, requested: "10.0.0.4"}, nak, Refused},
+		"INIT-REBOOT from another subnet is refused":            {client{kind: requesting, requested: "192.168.1.7"}, nak, Refused},
+		"RENEWING, unicast to the server, is acknowledged":      {client{kind: requesting, ciaddr: "10.0.0.3", to: "10.0.0.2"}, renewed, Acked},
+		"RENEWING with another server is none of our business":  {client{kind: requesting, ciaddr: "10.0.0.3", to: "10.0.0.9"}, "", OtherServer},
+		"RENEWING a foreign address is refused":                 {client{kind: requesting, ciaddr: "10.0.0.4", to: "10.0.0.2"}, nak, Refused},
+		"REBINDING, broadcast, is acknowledged":                 {client{kind: requesting, ciaddr: "10.0.0.3"}, renewed, Acked},
+		"… to its address even with the broadcast flag":         {client{kind: requesting, ciaddr: "10.0.0.3", broadcast: true}, renewed, Acked},
+		"REBINDING a foreign address is refused":                {client{kind: requesting, ciaddr: "10.0.0.4"}, nak, Refused},
+		"a REQUEST for nothing is malformed":                    {client{kind: requesting}, "", Malformed},
 		"an INFORM gets no address":                             {client{kind: inform, ciaddr: "10.0.0.3"}, informed, Informed},
 		"an INFORM about a foreign address gets nothing":        {client{kind: inform, ciaddr: "10.0.0.4"}, "", Foreign},
 		"an INFORM without an address is malformed":             {client{kind: inform}, "", Malformed},
@@ -200,7 +200,7 @@ func TestEveryMessageHasItsAnswer(t *testing.T) {
 		"another client behind the port gets nothing":           {client{kind: discover, also: func(m *dhcpv4.DHCPv4) { m.ClientHWAddr = stranger[:] }}, "", WrongMAC},
 		"a frame from another source gets nothing":              {client{kind: discover, from: stranger}, "", WrongMAC},
 	} {
-		t.Run(fact_, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			reply, outcome := Answer(c.says.frame(), []Facts{fact()})
 			if got := say(t, reply); got != c.gets || outcome != c.outcome {
 				t.Errorf("got  %q, %v\nwant %q, %v", got, outcome, c.gets, c.outcome)
@@ -231,9 +231,9 @@ func TestAPortWithTwoAddressesGetsTheOneItAsksFor(t *testing.T) {
 	}{
 		{client{kind: discover}, "10.0.0.3", Offered},
 		{client{kind: discover, requested: "10.0.1.3"}, "10.0.1.3", Offered},
-		{client{kind: request_, requested: "10.0.1.3", server: "10.0.1.2"}, "10.0.1.3", Acked},
-		{client{kind: request_, requested: "10.0.1.3", server: "10.0.0.2"}, "0.0.0.0", Refused},
-		{client{kind: request_, ciaddr: "10.0.1.3", to: "10.0.1.2"}, "10.0.1.3", Acked},
+		{client{kind: requesting, requested: "10.0.1.3", server: "10.0.1.2"}, "10.0.1.3", Acked},
+		{client{kind: requesting, requested: "10.0.1.3", server: "10.0.0.2"}, "0.0.0.0", Refused},
+		{client{kind: requesting, ciaddr: "10.0.1.3", to: "10.0.1.2"}, "10.0.1.3", Acked},
 	} {
 		reply, outcome := Answer(c.says.frame(), facts)
 		_, m := parsed(t, reply)
@@ -283,7 +283,7 @@ func TestAnOfferSaysEverythingToWhoeverDoesNotAsk(t *testing.T) {
 }
 
 func TestAClientThatAsksForLittleGetsTheEssentials(t *testing.T) {
-	wantOptions(t, options(t, client{kind: request_, requested: "10.0.0.3", asks: []byte{42}}, fact()), map[string]string{
+	wantOptions(t, options(t, client{kind: requesting, requested: "10.0.0.3", asks: []byte{42}}, fact()), map[string]string{
 		"DHCP Message Type": "ACK", "Server Identifier": "10.0.0.2",
 		"IP Addresses Lease Time": "24h0m0s", "Renew Time Value": "12h0m0s", "Rebinding Time Value": "21h0m0s",
 		"Subnet Mask": "ffffff00", "Router": "10.0.0.1", "Domain Name Server": "9.9.9.9, 149.112.112.112", "Interface MTU": "[5 170]",
@@ -298,7 +298,7 @@ func TestAnInformIsAnsweredWithoutALease(t *testing.T) {
 }
 
 func TestARefusalCarriesNoConfiguration(t *testing.T) {
-	says := client{kind: request_, requested: "10.0.0.4", also: func(m *dhcpv4.DHCPv4) {
+	says := client{kind: requesting, requested: "10.0.0.4", also: func(m *dhcpv4.DHCPv4) {
 		m.UpdateOption(dhcpv4.OptClientIdentifier([]byte{1, 2, 3}))
 	}}
 	wantOptions(t, options(t, says, fact()), map[string]string{
@@ -487,7 +487,7 @@ func TestEveryOutcomeHasItsOwnName(t *testing.T) {
 }
 
 func FuzzAnswer(f *testing.F) {
-	for _, c := range []client{{kind: discover}, {kind: request_, ciaddr: "10.0.0.3"}, {kind: inform, ciaddr: "10.0.0.3"}} {
+	for _, c := range []client{{kind: discover}, {kind: requesting, ciaddr: "10.0.0.3"}, {kind: inform, ciaddr: "10.0.0.3"}} {
 		f.Add(c.frame())
 	}
 	for _, frame := range realFrames(f) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// realFrames are requests that real clients sent, by name. TestRealClients writes them with -capture.
+// realFrames are requests that real clients sent, by name. The tests of real clients write them with -capture.
 func realFrames(t testing.TB) map[string][]byte {
 	t.Helper()
 	paths, err := filepath.Glob("testdata/*.hex")
