@@ -75,11 +75,6 @@ func isARPRequestFor(ip netip.Addr) func([]byte) bool {
 	}
 }
 
-func isARPRequest(f []byte) bool {
-	a, ok := packet(f).Layer(layers.LayerTypeARP).(*layers.ARP)
-	return ok && a.Operation == layers.ARPRequest
-}
-
 func isEchoRequest(f []byte) bool {
 	i, ok := packet(f).Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4)
 	return ok && i.TypeCode.Type() == layers.ICMPv4TypeEchoRequest

@@ -73,7 +73,7 @@ func (w *world) close(t *testing.T) {
 		}
 		t.Logf("logs are kept in %s (%v)", kept, err)
 		for _, p := range []string{"apiserver", "controller"} {
-			t.Logf("the last words of the %s:\n%s", p, testbed.Tail(w.lab.Dir+"/signalbox-"+p+".log", 30))
+			t.Logf("warnings and errors of the %s:\n%s", p, complaints(w.lab.Dir+"/signalbox-"+p+".log"))
 		}
 	}
 	if err := w.lab.Close(); err != nil {
@@ -296,6 +296,21 @@ func (s *script) flowsNaming(h *testbed.Host, word string) []string {
 		}
 	}
 	return found
+}
+
+// complaints are the lines of a log at a level above INFO.
+func complaints(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	var lines []string
+	for line := range strings.Lines(string(b)) {
+		if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") || strings.Contains(line, "panic") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
 }
 
 // keepLogs copies a lab's log files, one folder deep.

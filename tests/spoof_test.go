@@ -51,8 +51,8 @@ func cannotPretend(s *script) {
 		for where, ear := range ears {
 			_, err := ear.Hear(s.ctx, patience, "the truth after "+name, carries("truth after "+name))
 			s.must(err)
-			if ear.Count(carries("lie"))+ear.Count(isDHCP)+ear.Count(isARPRequest) != 0 {
-				s.Fatalf("%s: the lie was heard %s", name, where)
+			if f := ear.First(func(f []byte) bool { return carries("lie")(f) || isDHCP(f) || isARPRequestFor(liar.IP)(f) || isARPRequestFor(near.IP)(f) }); f != nil {
+				s.Fatalf("%s: the lie was heard %s:\n%v", name, where, packet(f))
 			}
 		}
 	}

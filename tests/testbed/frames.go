@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -110,19 +111,24 @@ func (w *Wire) Count(want func(frame []byte) bool) int {
 	return n
 }
 
+// First is the first frame heard that satisfies want, or nil.
+func (w *Wire) First(want func(frame []byte) bool) []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := slices.IndexFunc(w.frames, want); i >= 0 {
+		return w.frames[i]
+	}
+	return nil
+}
+
 // Hear waits for the first frame that satisfies want, heard since the Wire was opened.
 func (w *Wire) Hear(ctx context.Context, limit time.Duration, what string, want func(frame []byte) bool) ([]byte, error) {
 	var found []byte
 	err := Await(ctx, limit, "hear "+what, func() error {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		for _, f := range w.frames {
-			if want(f) {
-				found = f
-				return nil
-			}
+		if found = w.First(want); found == nil {
+			return errors.New("not heard yet")
 		}
-		return fmt.Errorf("not among %d frames", len(w.frames))
+		return nil
 	})
 	return found, err
 }
