@@ -24,6 +24,9 @@ func (s *Server) refuse(err error, c echo.Context) {
 		return
 	}
 	r := refusalOf(err)
+	if errors.Is(err, echo.ErrNotFound) && !api(c.Request().URL.Path) {
+		r = refusal{status: http.StatusNotFound, message: "404 Not Found\n\n" + absent + "\n\n   "}
+	}
 	if r.status >= http.StatusInternalServerError {
 		s.Log.Error("request failed", "request_id", requestID(c), "status", r.status, "error", err)
 	}
@@ -36,6 +39,9 @@ func (s *Server) refuse(err error, c echo.Context) {
 		s.Log.Info("client gone", "request_id", requestID(c), "error", err)
 	}
 }
+
+// api reports whether a URL is one of the API's, known or not.
+func api(path string) bool { return path == "/v2.0" || strings.HasPrefix(path, "/v2.0/") }
 
 // refusalOf is the only place where kinds and reasons of errors meet status codes and Neutron's type names.
 func refusalOf(err error) refusal {

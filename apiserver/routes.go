@@ -2,7 +2,6 @@ package apiserver
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 )
@@ -59,13 +58,4 @@ func (s *Server) route() {
 		}
 		s.echo.Add(r.method, r.path, handle)
 	}
-	s.echo.RouteNotFound("/*", nowhere)
-}
-
-// nowhere answers a URL that is not in the table: within the API as Neutron does, elsewhere as its web server.
-func nowhere(c echo.Context) error {
-	if p := c.Request().URL.Path; p == "/v2.0" || strings.HasPrefix(p, "/v2.0/") {
-		return echo.ErrNotFound
-	}
-	return c.String(http.StatusNotFound, "404 Not Found\n\n"+absent+"\n\n   ")
 }

@@ -10,23 +10,23 @@ import (
 func Networks() *Resource[signalbox.Network] {
 	type N = signalbox.Network
 	return &Resource[N]{Name: "network", Collection: "networks", Attributes: []Attribute[N]{
-		{Name: "id", Kind: id(), Access: Filter, Value: func(n *N) any { return n.ID }},
-		{Name: "name", Kind: text(255), Access: Create | Update | Filter, Default: "", Value: func(n *N) any { return n.Name }},
-		{Name: "description", Kind: text(255), Access: Create | Update | Filter, Default: "", Value: func(n *N) any { return n.Description }},
-		{Name: "project_id", Kind: project(), Access: Create | Filter, Value: func(n *N) any { return n.ProjectID }},
-		{Name: "tenant_id", Alias: "project_id", Kind: project(), Access: Create | Filter, Value: func(n *N) any { return n.ProjectID }},
-		{Name: "admin_state_up", Kind: boolean(), Access: Create | Update | Filter, Default: true, Value: func(n *N) any { return n.AdminStateUp }},
-		{Name: "status", Kind: oneOf(signalbox.Active, signalbox.Down), Access: Filter, Value: func(*N) any { return signalbox.Active }},
-		{Name: "shared", Kind: boolean(), Access: Create | Update | Filter | AdminSet, Default: false, Value: func(n *N) any { return n.Shared }},
-		{Name: "router:external", Kind: boolean(), Access: Create | Update | Filter | AdminSet, Default: false, Value: func(n *N) any { return n.External }},
-		{Name: "mtu", Kind: integer(checkMTU), Access: Create | Update | Filter, Value: func(n *N) any { return n.MTU }},
+		{Name: "id", Kind: id(), Access: Filter | Sort, Value: func(n *N) any { return n.ID }},
+		{Name: "name", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(n *N) any { return n.Name }},
+		{Name: "description", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(n *N) any { return n.Description }},
+		{Name: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(n *N) any { return n.ProjectID }},
+		{Name: "tenant_id", Alias: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(n *N) any { return n.ProjectID }},
+		{Name: "admin_state_up", Kind: boolean(), Access: Create | Update | Filter | Sort, Default: true, Value: func(n *N) any { return n.AdminStateUp }},
+		{Name: "status", Kind: oneOf(signalbox.Active, signalbox.Down), Access: Filter | Sort, Value: func(*N) any { return signalbox.Active }},
+		{Name: "shared", Kind: boolean(), Access: Create | Update | Filter | Sort | AdminSet, Default: false, Value: func(n *N) any { return n.Shared }},
+		{Name: "router:external", Kind: boolean(), Access: Create | Update | Filter | Sort | AdminSet, Default: false, Value: func(n *N) any { return n.External }},
+		{Name: "mtu", Kind: integer(checkMTU), Access: Create | Update | Filter | Sort, Value: func(n *N) any { return n.MTU }},
 		{Name: "subnets", Kind: ids(), Value: func(n *N) any { return n.Subnets }},
 		{Name: "provider:network_type", Kind: text(32), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return string(n.Segment.Type) }},
 		{Name: "provider:physical_network", Kind: text(64).showsNull(""), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return n.Segment.Physical }},
 		{Name: "provider:segmentation_id", Kind: integer(nil).showsNull(0), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return int(n.Segment.ID) }},
-		{Name: "created_at", Kind: moment(), Value: func(n *N) any { return n.CreatedAt }},
-		{Name: "updated_at", Kind: moment(), Value: func(n *N) any { return n.UpdatedAt }},
-		{Name: "revision_number", Kind: integer(nil), Value: func(n *N) any { return int(n.Revision) }},
+		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(n *N) any { return n.CreatedAt }},
+		{Name: "updated_at", Kind: moment(), Access: Sort, Value: func(n *N) any { return n.UpdatedAt }},
+		{Name: "revision_number", Kind: integer(nil), Access: Sort, Value: func(n *N) any { return int(n.Revision) }},
 	}}
 }
 

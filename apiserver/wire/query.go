@@ -119,7 +119,7 @@ func (r *Resource[T]) sort(keys, dirs []string, admin bool) ([]Order, error) {
 	var orders []Order
 	for i, key := range keys {
 		a := r.attribute(key)
-		if a == nil || a.Access&Filter == 0 || a.Kind.Schema.Type == "array" || a.Access&AdminOnly != 0 && !admin {
+		if a == nil || a.Access&Sort == 0 || a.Access&AdminOnly != 0 && !admin {
 			return nil, invalid("['%s'] is invalid attribute for sort_keys", shown(key))
 		}
 		if dirs[i] != "asc" && dirs[i] != "desc" {

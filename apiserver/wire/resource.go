@@ -22,6 +22,7 @@ const (
 	Update                       // one that updates may
 	Required                     // one that creates must
 	Filter                       // a list can be narrowed by it
+	Sort                         // it can be ordered by it
 	AdminSet                     // only an admin may set it to other than its default
 	AdminOnly                    // only an admin may set it, filter by it or see it
 )

@@ -15,24 +15,24 @@ func Subnets() *Resource[signalbox.Subnet] {
 		return k.takesNull(signalbox.IPv6Mode("")).showsNull(signalbox.IPv6Mode(""))
 	}
 	return &Resource[S]{Name: "subnet", Collection: "subnets", Attributes: []Attribute[S]{
-		{Name: "id", Kind: id(), Access: Filter, Value: func(s *S) any { return s.ID }},
-		{Name: "name", Kind: text(255), Access: Create | Update | Filter, Default: "", Value: func(s *S) any { return s.Name }},
-		{Name: "description", Kind: text(255), Access: Create | Update | Filter, Default: "", Value: func(s *S) any { return s.Description }},
-		{Name: "project_id", Kind: project(), Access: Create | Filter, Value: func(s *S) any { return s.ProjectID }},
-		{Name: "tenant_id", Alias: "project_id", Kind: project(), Access: Create | Filter, Value: func(s *S) any { return s.ProjectID }},
-		{Name: "network_id", Kind: id(), Access: Create | Required | Filter, Value: func(s *S) any { return s.NetworkID }},
-		{Name: "ip_version", Kind: integer(checkIPVersion), Access: Create | Required | Filter, Value: func(s *S) any { return s.IPVersion() }},
-		{Name: "cidr", Kind: block().takesNull(netip.Prefix{}), Access: Create | Filter, Value: func(s *S) any { return s.CIDR }},
+		{Name: "id", Kind: id(), Access: Filter | Sort, Value: func(s *S) any { return s.ID }},
+		{Name: "name", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(s *S) any { return s.Name }},
+		{Name: "description", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(s *S) any { return s.Description }},
+		{Name: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(s *S) any { return s.ProjectID }},
+		{Name: "tenant_id", Alias: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(s *S) any { return s.ProjectID }},
+		{Name: "network_id", Kind: id(), Access: Create | Required | Filter | Sort, Value: func(s *S) any { return s.NetworkID }},
+		{Name: "ip_version", Kind: integer(checkIPVersion), Access: Create | Required | Filter | Sort, Value: func(s *S) any { return s.IPVersion() }},
+		{Name: "cidr", Kind: block().takesNull(netip.Prefix{}), Access: Create | Filter | Sort, Value: func(s *S) any { return s.CIDR }},
 		{Name: "gateway_ip", Kind: address().takesNull(netip.Addr{}).showsNull(netip.Addr{}), Access: Create | Update | Filter, Value: func(s *S) any { return s.GatewayIP }},
 		{Name: "allocation_pools", Kind: pools(), Access: Create | Update, Value: func(s *S) any { return s.Pools }},
-		{Name: "enable_dhcp", Kind: boolean(), Access: Create | Update | Filter, Default: true, Value: func(s *S) any { return s.EnableDHCP }},
+		{Name: "enable_dhcp", Kind: boolean(), Access: Create | Update | Filter | Sort, Default: true, Value: func(s *S) any { return s.EnableDHCP }},
 		{Name: "dns_nameservers", Kind: nameservers().takesNull([]netip.Addr{}), Access: Create | Update, Default: []netip.Addr{}, Value: func(s *S) any { return s.DNSServers }},
 		{Name: "host_routes", Kind: routes().takesNull([]signalbox.Route{}), Access: Create | Update, Default: []signalbox.Route{}, Value: func(s *S) any { return s.HostRoutes }},
-		{Name: "ipv6_ra_mode", Kind: mode(), Access: Create | Filter, Default: signalbox.IPv6Mode(""), Value: func(s *S) any { return s.RAMode }},
-		{Name: "ipv6_address_mode", Kind: mode(), Access: Create | Filter, Default: signalbox.IPv6Mode(""), Value: func(s *S) any { return s.AddressMode }},
-		{Name: "created_at", Kind: moment(), Value: func(s *S) any { return s.CreatedAt }},
-		{Name: "updated_at", Kind: moment(), Value: func(s *S) any { return s.UpdatedAt }},
-		{Name: "revision_number", Kind: integer(nil), Value: func(s *S) any { return int(s.Revision) }},
+		{Name: "ipv6_ra_mode", Kind: mode(), Access: Create | Filter | Sort, Default: signalbox.IPv6Mode(""), Value: func(s *S) any { return s.RAMode }},
+		{Name: "ipv6_address_mode", Kind: mode(), Access: Create | Filter | Sort, Default: signalbox.IPv6Mode(""), Value: func(s *S) any { return s.AddressMode }},
+		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(s *S) any { return s.CreatedAt }},
+		{Name: "updated_at", Kind: moment(), Access: Sort, Value: func(s *S) any { return s.UpdatedAt }},
+		{Name: "revision_number", Kind: integer(nil), Access: Sort, Value: func(s *S) any { return int(s.Revision) }},
 	}}
 }
 
