@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,15 +17,22 @@ import (
 	"github.com/signalbox-sdn/signalbox"
 )
 
-// scripted is a connection on which a peer says its lines and hangs up, and reads nothing of ours.
+// scripted is a connection on which a peer, once asked for anything, says its lines and hangs up.
 type scripted struct {
 	net.Conn // nil: any method not below is a fault of ours
 	in       io.Reader
+	once     sync.Once
+	asked    chan struct{}
 }
 
-func (s *scripted) Read(p []byte) (int, error)       { return s.in.Read(p) }
-func (s *scripted) Write(p []byte) (int, error)      { return len(p), nil }
-func (s *scripted) Close() error                     { return nil }
+func script(in io.Reader) *scripted { return &scripted{in: in, asked: make(chan struct{})} }
+
+func (s *scripted) Read(p []byte) (int, error) { <-s.asked; return s.in.Read(p) }
+func (s *scripted) Write(p []byte) (int, error) {
+	s.once.Do(func() { close(s.asked) })
+	return len(p), nil
+}
+func (s *scripted) Close() error                     { s.once.Do(func() { close(s.asked) }); return nil }
 func (s *scripted) SetWriteDeadline(time.Time) error { return nil }
 
 const onePicture = `{"id":1,"error":null,"result":{
@@ -47,7 +55,7 @@ const oneChange = `{"id":null,"method":"update2","params":["signalbox",{
 
 // hear runs a client on what a peer says, and returns the mirror's last state and why Run ended.
 func hear(said ...string) (State, error) {
-	c := New(&scripted{in: strings.NewReader(strings.Join(said, ""))})
+	c := New(script(strings.NewReader(strings.Join(said, ""))))
 	err := c.Run(context.Background(), func(State) {})
 	return c.state(), err
 }
@@ -103,8 +111,11 @@ func TestNonsenseEndsTheConnectionAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ours, theirs := net.Pipe()
 			defer theirs.Close()
-			go func() { _, _ = io.Copy(io.Discard, theirs) }()
-			go func() { _, _ = io.WriteString(theirs, said) }() // and does not hang up
+			go func() {
+				_, _ = theirs.Read(make([]byte, 1)) // we have asked
+				go func() { _, _ = io.Copy(io.Discard, theirs) }()
+				_, _ = io.WriteString(theirs, said) // and does not hang up
+			}()
 			done := make(chan error, 1)
 			go func() { done <- New(ours).Run(context.Background(), func(State) {}) }()
 			select {
@@ -121,7 +132,7 @@ func TestNonsenseEndsTheConnectionAtOnce(t *testing.T) {
 
 func TestEndlessMessageIsCutOff(t *testing.T) {
 	endless := io.MultiReader(strings.NewReader(`{"method":"`), &repeat{'x'})
-	c := New(&scripted{in: endless})
+	c := New(script(endless))
 	if err := c.Run(context.Background(), func(State) {}); !errors.Is(err, errTooLong) {
 		t.Errorf("Run ended with %v", err)
 	}
@@ -200,7 +211,7 @@ func TestSilentPeers(t *testing.T) {
 }
 
 func TestEnsureBeforeAPictureIsUnavailable(t *testing.T) {
-	c := New(&scripted{in: strings.NewReader("")})
+	c := New(script(strings.NewReader("")))
 	if err := c.Ensure(context.Background(), Want{}); signalbox.KindOf(err) != signalbox.Unavailable {
 		t.Errorf("got %v", err)
 	}
@@ -213,7 +224,7 @@ func FuzzConnection(f *testing.F) {
 	f.Add([]byte(`{"id":1,"error":null,"result":{"Port":{"p":{"insert":{"interfaces":["set",[["uuid"]]],"external_ids":["map",[["a"]]]}}}}}`))
 	f.Add([]byte("\x04\x00\x00\x08\x00\x00\x00\x01"))
 	f.Fuzz(func(t *testing.T, said []byte) {
-		c := New(&scripted{in: bytes.NewReader(said)})
+		c := New(script(bytes.NewReader(said)))
 		if err := c.Run(context.Background(), func(State) {}); err == nil {
 			t.Error("Run returned nil")
 		}

@@ -80,7 +80,10 @@ func (c *Client) plan(want Want) ([]ovsdb.Operation, error) {
 	}
 	p := planner{mirror: c.mirror}
 	p.settleBridge(id, bridge)
-	err := p.settlePorts(want.ports())
+	err := p.settlePorts(want.ports(func(name string) bool {
+		_, b := c.mirror.bridge(name)
+		return b != nil
+	}))
 	return p.ops, err
 }
 
@@ -91,8 +94,8 @@ type portSpec struct {
 	options map[string]string
 }
 
-// ports is want as bridge name -> port name -> port.
-func (w Want) ports() map[string]map[string]portSpec {
+// ports is want as bridge name -> port name -> port, without the bridges that are not there.
+func (w Want) ports(exists func(bridge string) bool) map[string]map[string]portSpec {
 	onIntegration := make(map[string]portSpec)
 	wanted := map[string]map[string]portSpec{IntegrationBridge: onIntegration}
 	for _, t := range w.Tunnels {
@@ -101,7 +104,7 @@ func (w Want) ports() map[string]map[string]portSpec {
 		}}
 	}
 	for _, bridge := range w.Patches {
-		if bridge == IntegrationBridge {
+		if bridge == IntegrationBridge || !exists(bridge) {
 			continue
 		}
 		here, there := PatchPortNames(bridge)

@@ -223,8 +223,10 @@ func TestEnsureMakesWhatIsMissingAndThenNothing(t *testing.T) {
 		"--", "set", "bridge", IntegrationBridge, "other_config:disable-in-band=false", "other_config:kept=yes")
 	f := dial(t, "unix", s.DB())
 	f.await("a first picture", func(State) bool { return true })
-	f.ensure(everything)
-	got := f.await("all ports", made)
+	f.ensure(everything) // but br-ex is not there
+	got := f.await("all ports, and OVS content with them", func(s State) bool {
+		return made(s) && !slices.ContainsFunc(s.Interfaces, func(i Interface) bool { return i.Error != "" })
+	})
 
 	if !got.FailModeSecure {
 		t.Error("br-int is not fail_mode=secure")
@@ -233,9 +235,12 @@ func TestEnsureMakesWhatIsMissingAndThenNothing(t *testing.T) {
 		t.Errorf("other_config %s", got)
 	}
 	for _, i := range got.Interfaces {
-		if !i.Ours || i.Error != "" {
+		if !i.Ours {
 			t.Errorf("interface %+v", i)
 		}
+	}
+	if got := s.VSCtl("list-ports", IntegrationBridge); got != "int-br-eth1\nsb-geneve\nsb-gre\nsb-vxlan" {
+		t.Errorf("ports of br-int: %q", got)
 	}
 	if got := s.VSCtl("get", "interface", "sb-vxlan", "options"); got != `{key=flow, local_ip="192.0.2.11", remote_ip=flow}` {
 		t.Errorf("tunnel options %s", got)
@@ -254,6 +259,11 @@ func TestEnsureMakesWhatIsMissingAndThenNothing(t *testing.T) {
 	if got := f.sent(); got != before {
 		t.Errorf("%d requests sent where nothing was to do", got-before)
 	}
+
+	s.VSCtl("add-br", "br-ex")
+	f.await("the other bridge", func(s State) bool { return slices.Contains(s.Bridges, "br-ex") })
+	f.ensure(everything)
+	f.await("its patch", func(s State) bool { return s.PatchPort("br-ex") > 0 })
 }
 
 // sent is the number of requests sent so far.
@@ -397,41 +407,41 @@ func TestALostConnectionEndsRunAndEnsure(t *testing.T) {
 func TestOneMoreInterfaceAmongTwoThousandIsReportedAtOnce(t *testing.T) {
 	s := host(t)
 	const crowd = 2000
-	args := []string{"--no-wait"}
-	for i := range crowd {
-		name := fmt.Sprintf("v%d", i)
-		args = append(args, "--", "add-port", IntegrationBridge, name, "--", "set", "interface", name, "type=absent",
-			fmt.Sprintf("external_ids:iface-id=2d2a3e5c-1c1d-4c06-9f0a-%012d", i))
-	}
-	s.VSCtl(args...)
-	f := dial(t, "unix", s.DB())
-	f.await("the crowd", func(s State) bool { return len(s.Interfaces) == crowd })
-
-	conn, err := Dial(context.Background(), "unix", s.DB()) // a second client plays the host's tools
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := follow(t, conn)
-	other.await("the crowd", func(s State) bool { return len(s.Interfaces) == crowd })
-	var best time.Duration
-	for i := range 5 {
-		name := fmt.Sprintf("one-more-%d", i)
+	other := dial(t, "unix", s.DB()) // a second client plays the host's tools
+	other.await("a first picture", func(State) bool { return true })
+	plug := func(names ...string) {
+		t.Helper()
 		other.mu.Lock()
 		id, _ := other.mirror.bridge(IntegrationBridge)
 		p := planner{mirror: other.mirror}
-		p.insert(id, name, portSpec{purpose: "test", kind: "absent"})
+		for _, name := range names {
+			p.insert(id, name, portSpec{purpose: "test", kind: "absent"})
+		}
 		other.mu.Unlock()
-		start := time.Now()
 		if err := other.transact(context.Background(), p.ops); err != nil {
 			t.Fatal(err)
 		}
+	}
+	var names []string
+	for i := range crowd {
+		names = append(names, fmt.Sprintf("v%d", i))
+	}
+	plug(names...)
+	f := dial(t, "unix", s.DB())
+	f.await("the crowd", func(s State) bool { return len(s.Interfaces) == crowd })
+
+	var best time.Duration
+	for i := range 5 {
+		name := fmt.Sprintf("one-more-%d", i)
+		start := time.Now()
+		plug(name)
 		f.await("one more", func(s State) bool { _, ok := s.Interface(name); return ok })
 		if took := time.Since(start); best == 0 || took < best {
 			best = took
 		}
 	}
 	t.Logf("from the transaction to the report: %v at best of 5", best)
-	if best > 100*time.Millisecond {
+	if best > 500*time.Millisecond { // 4 ms on an idle machine
 		t.Errorf("one more interface took %v", best)
 	}
 }
