@@ -107,7 +107,7 @@ func host(t *testing.T) *ovs.Switch {
 
 func TestAHostSaysWhoItIsOverEitherDirection(t *testing.T) {
 	s := host(t)
-	s.VSCtl("add-br", "br-eth1")
+	s.AddBridge("br-eth1")
 	s.VSCtl("set", "bridge", IntegrationBridge, "other_config:datapath-id=00000000000000a1")
 	check := func(t *testing.T, f *followed) {
 		got := f.await("the datapath id", func(s State) bool { return s.DatapathID == 0xa1 })
@@ -219,14 +219,13 @@ func made(s State) bool {
 
 func TestEnsureMakesWhatIsMissingAndThenNothing(t *testing.T) {
 	s := host(t)
-	s.VSCtl("add-br", "br-eth1", "--", "add-port", "br-eth1", "eth1", "--", "del-fail-mode", IntegrationBridge,
+	s.AddBridge("br-eth1")
+	s.VSCtl("add-port", "br-eth1", "eth1", "--", "del-fail-mode", IntegrationBridge,
 		"--", "set", "bridge", IntegrationBridge, "other_config:disable-in-band=false", "other_config:kept=yes")
 	f := dial(t, "unix", s.DB())
 	f.await("a first picture", func(State) bool { return true })
 	f.ensure(everything) // but br-ex is not there
-	got := f.await("all ports, and OVS content with them", func(s State) bool {
-		return made(s) && !slices.ContainsFunc(s.Interfaces, func(i Interface) bool { return i.Error != "" })
-	})
+	got := f.await("all ports", made)
 
 	if !got.FailModeSecure {
 		t.Error("br-int is not fail_mode=secure")
@@ -252,6 +251,14 @@ func TestEnsureMakesWhatIsMissingAndThenNothing(t *testing.T) {
 		t.Error("a mapped bridge was created")
 	}
 
+	s.OFCtl("add-flow", IntegrationBridge, "actions=output:int-br-eth1")
+	if trace := s.Trace(IntegrationBridge, "in_port=LOCAL"); !strings.Contains(trace, `bridge("br-eth1")`) {
+		t.Errorf("the patch leads nowhere:\n%s", trace)
+	}
+	if want := []string{"bridge_mappings: bridge br-ex of physical network physnet2 does not exist"}; !slices.Equal(got.Problems, want) {
+		t.Errorf("problems %q", got.Problems)
+	}
+
 	before := f.sent()
 	for range 3 {
 		f.ensure(everything)
@@ -260,7 +267,7 @@ func TestEnsureMakesWhatIsMissingAndThenNothing(t *testing.T) {
 		t.Errorf("%d requests sent where nothing was to do", got-before)
 	}
 
-	s.VSCtl("add-br", "br-ex")
+	s.AddBridge("br-ex")
 	f.await("the other bridge", func(s State) bool { return slices.Contains(s.Bridges, "br-ex") })
 	f.ensure(everything)
 	f.await("its patch", func(s State) bool { return s.PatchPort("br-ex") > 0 })
@@ -275,7 +282,8 @@ func (c *Client) sent() uint64 {
 
 func TestEnsureRemovesOurPortsThatNobodyWantsAndNoOthers(t *testing.T) {
 	s := host(t)
-	s.VSCtl("add-br", "br-eth1", "--", "add-port", IntegrationBridge, "foreign0", "--", "set", "interface", "foreign0",
+	s.AddBridge("br-eth1")
+	s.VSCtl("add-port", IntegrationBridge, "foreign0", "--", "set", "interface", "foreign0",
 		"type=vxlan", "options:remote_ip=192.0.2.99", "options:key=7")
 	f := dial(t, "unix", s.DB())
 	f.await("a first picture", func(State) bool { return true })
@@ -296,7 +304,7 @@ func TestEnsureRemovesOurPortsThatNobodyWantsAndNoOthers(t *testing.T) {
 
 func TestEnsureMendsWhatWasChangedByHand(t *testing.T) {
 	s := host(t)
-	s.VSCtl("add-br", "br-eth1")
+	s.AddBridge("br-eth1")
 	f := dial(t, "unix", s.DB())
 	f.await("a first picture", func(State) bool { return true })
 	f.ensure(everything)
@@ -323,7 +331,8 @@ func TestEnsureMendsWhatWasChangedByHand(t *testing.T) {
 
 func TestAForeignPortWithOurNameIsLeftAlone(t *testing.T) {
 	s := host(t)
-	s.VSCtl("add-br", "br-eth1", "--", "add-port", "br-eth1", "sb-vxlan", "--", "set", "interface", "sb-vxlan", "type=dummy")
+	s.AddBridge("br-eth1")
+	s.VSCtl("add-port", "br-eth1", "sb-vxlan", "--", "set", "interface", "sb-vxlan", "type=dummy")
 	f := dial(t, "unix", s.DB())
 	f.await("a first picture", func(State) bool { return true })
 	err := f.Ensure(context.Background(), everything)
@@ -355,6 +364,14 @@ func TestTwoControllersThatEnsureAtOnceMakeOnePort(t *testing.T) {
 	if got := strings.Count(s.VSCtl("list-ports", IntegrationBridge), "sb-vxlan"); got != 1 {
 		t.Errorf("%d ports", got)
 	}
+}
+
+func TestAMappedBridgeInAnotherDatapathIsAProblem(t *testing.T) {
+	s := host(t)
+	s.VSCtl("--no-wait", "add-br", "br-eth1", "--", "set", "bridge", "br-eth1", "datapath_type=netdev", "--", "add-br", "br-ex", "--", "set", "bridge", "br-ex", "datapath_type=dummy")
+	f := dial(t, "unix", s.DB())
+	want := []string{`bridge_mappings: bridge br-eth1 is in datapath "netdev" and br-int in "dummy": they cannot be joined`}
+	f.await("the problem", func(s State) bool { return slices.Equal(s.Problems, want) })
 }
 
 func TestReportMayEnsure(t *testing.T) {

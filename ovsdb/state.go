@@ -48,7 +48,7 @@ type Interface struct {
 	Type        string            // "" (a device of the system), "internal", "patch", "vxlan" …
 	Options     map[string]string // of tunnels and patches; read only
 	Ours        bool              // made by Ensure: no VIF
-	Error       string            // why OVS could not make it
+	Error       string            // what OVS says is wrong; with an OFPort it may be out of date
 }
 
 // Interface finds an interface of br-int by name.
@@ -94,11 +94,7 @@ func (m *mirror) state() State {
 		}
 	}
 	slices.Sort(s.Bridges)
-	for _, physical := range sortedKeys(s.Mappings) {
-		if _, ok := slices.BinarySearch(s.Bridges, s.Mappings[physical]); !ok {
-			problems.add("bridge_mappings: bridge %s of physical network %s does not exist", s.Mappings[physical], physical)
-		}
-	}
+	m.checkMappings(&s, &problems)
 	if _, b := m.bridge(IntegrationBridge); b != nil {
 		m.readBridge(b, &s, &problems)
 	} else {
@@ -135,6 +131,30 @@ func (m *mirror) readRoot(s *State, problems *problemList) {
 			problems.add("bridge_mappings: %s", b)
 		}
 	}
+}
+
+// checkMappings complains of mapped bridges that no patch can lead to.
+func (m *mirror) checkMappings(s *State, problems *problemList) {
+	_, integration := m.bridge(IntegrationBridge)
+	for _, physical := range sortedKeys(s.Mappings) {
+		name := s.Mappings[physical]
+		_, b := m.bridge(name)
+		switch {
+		case b == nil:
+			problems.add("bridge_mappings: bridge %s of physical network %s does not exist", name, physical)
+		case integration != nil && b.datapath() != integration.datapath():
+			problems.add("bridge_mappings: bridge %s is in datapath %s and %s in %s: they cannot be joined",
+				name, quote(b.datapath()), IntegrationBridge, quote(integration.datapath()))
+		}
+	}
+}
+
+// datapath is the bridge's datapath type; OVS takes "" for "system".
+func (b *bridgeRow) datapath() string {
+	if b.datapathType == "" {
+		return "system"
+	}
+	return b.datapathType
 }
 
 func (m *mirror) readBridge(b *bridgeRow, s *State, problems *problemList) {
