@@ -120,6 +120,9 @@ func (s *script) restartChangesNothing() {
 func (s *script) clean() {
 	ctx := context.WithoutCancel(s.ctx)
 	var errs []error
+	if !s.box.Controller().Alive() { // the story broke off
+		errs = append(errs, s.box.StartController(ctx))
+	}
 	for _, g := range s.guests {
 		errs = append(errs, g.Remove(ctx), s.box.API.Delete(ctx, "port", g.Port.ID))
 	}
@@ -167,6 +170,7 @@ type guest struct {
 	*testbed.VM
 	Port testbed.Port
 	IP   netip.Addr
+	net  *network
 }
 
 // port makes a port, and a VM with its MAC that is not plugged in yet.
@@ -175,7 +179,7 @@ func (s *script) port(n *network, wanted testbed.Port) *guest {
 	wanted.NetworkID = n.ID
 	made, err := s.box.API.CreatePort(s.ctx, wanted)
 	s.must(err)
-	g := &guest{Port: made}
+	g := &guest{Port: made, net: n}
 	if len(made.FixedIPs) > 0 {
 		g.IP = netip.MustParseAddr(made.FixedIPs[0].Addr)
 	}
@@ -215,7 +219,7 @@ func byMAC(g *guest) testbed.Plug { return testbed.Plug{Interface: "any" + g.Por
 func (s *script) plug(g *guest, h *testbed.Host, p testbed.Plug) {
 	s.Helper()
 	s.must(g.Plug(s.ctx, h, p))
-	s.must(g.Configure(s.ctx, netip.PrefixFrom(g.IP, 24)))
+	s.must(g.Configure(s.ctx, netip.PrefixFrom(g.IP, 24), g.net.MTU))
 	s.becomes(g, signalbox.Active)
 }
 

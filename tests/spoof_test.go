@@ -51,7 +51,9 @@ func cannotPretend(s *script) {
 		for where, ear := range ears {
 			_, err := ear.Hear(s.ctx, patience, "the truth after "+name, carries("truth after "+name))
 			s.must(err)
-			if f := ear.First(func(f []byte) bool { return carries("lie")(f) || isDHCP(f) || isARPRequestFor(liar.IP)(f) || isARPRequestFor(near.IP)(f) }); f != nil {
+			if f := ear.First(func(f []byte) bool {
+				return carries("lie")(f) || isDHCP(f) || isARPRequestFor(liar.IP)(f) || isARPRequestFor(near.IP)(f)
+			}); f != nil {
 				s.Fatalf("%s: the lie was heard %s:\n%v", name, where, packet(f))
 			}
 		}

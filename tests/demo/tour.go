@@ -193,7 +193,7 @@ func (d *demo) overGRE(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if err := g.Configure(ctx, netip.PrefixFrom(g.ip, 24)); err != nil {
+			if err := g.Configure(ctx, netip.PrefixFrom(g.ip, 24), n.MTU); err != nil {
 				return err
 			}
 			sides[i][j] = g

@@ -43,7 +43,7 @@ func newLab(t *testing.T) (l *Lab, a, b *VM) {
 		if err := vms[i].Plug(ctx, h, Plug{Interface: "tapx", IfaceID: "x"}); err != nil {
 			t.Fatal(err)
 		}
-		if err := vms[i].Configure(ctx, netip.PrefixFrom(address(n), 24)); err != nil {
+		if err := vms[i].Configure(ctx, netip.PrefixFrom(address(n), 24), 1450); err != nil {
 			t.Fatal(err)
 		}
 	}

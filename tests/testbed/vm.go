@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -102,6 +104,10 @@ func (vm *VM) Migrate(ctx context.Context, to *Host, p Plug) error {
 	if err != nil {
 		return err
 	}
+	var card *net.Interface
+	if err := vm.NS.Do(func() (err error) { card, err = net.InterfaceByName("eth0"); return err }); err != nil {
+		return err
+	}
 	vm.mu.Lock()
 	from, tap := vm.host, vm.tap
 	vm.host, vm.tap = nil, ""
@@ -113,7 +119,7 @@ func (vm *VM) Migrate(ctx context.Context, to *Host, p Plug) error {
 		return err
 	}
 	for _, a := range addresses {
-		if err := vm.Configure(ctx, a); err != nil {
+		if err := vm.Configure(ctx, a, card.MTU); err != nil {
 			return err
 		}
 	}
@@ -166,8 +172,12 @@ func (vm *VM) Host() *Host {
 	return vm.host
 }
 
-// Configure adds an address to eth0 by hand.
-func (vm *VM) Configure(ctx context.Context, address netip.Prefix) error {
+// Configure gives eth0 an address and the network's MTU by hand. With a larger MTU, what does not fit through
+// a tunnel vanishes silently.
+func (vm *VM) Configure(ctx context.Context, address netip.Prefix, mtu int) error {
+	if _, err := vm.NS.Run(ctx, "ip", "link", "set", "eth0", "mtu", strconv.Itoa(mtu)); err != nil {
+		return err
+	}
 	_, err := vm.NS.Run(ctx, "ip", "address", "replace", address.String(), "dev", "eth0")
 	return err
 }
