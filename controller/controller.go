@@ -73,6 +73,7 @@ type Controller struct {
 
 	events chan func(*loop) // what happened, for the loop
 	loaded chan struct{}    // closed when the database has been read once
+	ended  chan struct{}    // closed when the loop has ended
 
 	mu   sync.RWMutex // held by the loop while it changes what it knows, by others while they look
 	loop *loop
@@ -81,7 +82,7 @@ type Controller struct {
 // New is a controller that has not begun.
 func New(cfg Config, store Store, log *slog.Logger) *Controller {
 	cfg.defaults()
-	c := &Controller{cfg: cfg, store: store, log: log, metrics: newMetrics(), events: make(chan func(*loop), 256), loaded: make(chan struct{})}
+	c := &Controller{cfg: cfg, store: store, log: log, metrics: newMetrics(), events: make(chan func(*loop), 256), loaded: make(chan struct{}), ended: make(chan struct{})}
 	c.loop = newLoop(c)
 	return c
 }
@@ -112,6 +113,15 @@ func (c *Controller) post(ctx context.Context, f func(*loop)) {
 	select {
 	case c.events <- f:
 	case <-ctx.Done():
+	}
+}
+
+// tell is post for the end of something, which the loop must hear of although the something's own ctx has
+// ended. Only where the controller itself ends may it go unheard.
+func (c *Controller) tell(f func(*loop)) {
+	select {
+	case c.events <- f:
+	case <-c.ended:
 	}
 }
 

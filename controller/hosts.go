@@ -170,10 +170,7 @@ func (l *loop) join(row signalbox.Host, conn *openflow.Conn) (*host, *openflow.C
 
 // leave ends a host's connection. The switch forwards on without us, and is believed to be as it was.
 func (c *Controller) leave(h *host, conn *openflow.Conn) {
-	// Also when the controller is ending: the loop may be gone then, and nobody needs this.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	c.post(ctx, func(l *loop) {
+	c.tell(func(l *loop) {
 		if h.conn == conn {
 			h.conn, h.applier, h.ready, h.synced, h.since = nil, nil, false, false, time.Now()
 			clear(h.waiting)

@@ -45,6 +45,7 @@ func newLoop(c *Controller) *loop {
 
 // run takes what happened, as much of it as there is, and then settles: compiles and sends the differences.
 func (l *loop) run(ctx context.Context) error {
+	defer close(l.c.ended)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

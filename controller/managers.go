@@ -96,7 +96,7 @@ func (c *Controller) runManager(ctx context.Context, client *ovsdb.Client, peer 
 		c.metrics.refused.Inc()
 		log.Warn("refused an OVSDB connection", "error", err)
 	}
-	c.post(ctx, func(l *loop) { l.unheard(m) })
+	c.tell(func(l *loop) { l.unheard(m) })
 }
 
 // want is what a host's OVSDB should hold of ours: nothing but what the host says and the settings.
@@ -119,10 +119,11 @@ func (l *loop) heard(m *manager, s ovsdb.State) {
 	delete(l.early, m)
 	h.manager = m
 	h.version, h.said = s.OVSVersion, s.Problems
-	l.takeInterfaces(h, s)
 	if row := rowOf(h.row, s); !reflect.DeepEqual(row, h.row) {
+		h.row, h.stale = row, true
 		l.writer.saveHost(row)
 	}
+	l.takeInterfaces(h, s)
 	l.becomeReady(h)
 }
 
