@@ -30,10 +30,11 @@ type applier struct {
 	mu      sync.Mutex // guards what follows
 	pending batch
 	reread  bool
-	suspect map[flow.Cookie]struct{} // flows that somebody has changed under their cookie
 	peers   []peer
 
-	greeted map[netip.Addr]bool // run's own
+	greeted map[netip.Addr]bool    // run's own
+	resent  map[flow.Cookie]uint64 // the loop's own: see forged
+	dialect map[flow.Cookie]uint64
 }
 
 func newApplier(c *Controller, h *host, conn *openflow.Conn) *applier {
@@ -43,7 +44,7 @@ func newApplier(c *Controller, h *host, conn *openflow.Conn) *applier {
 		wake:    make(chan struct{}, 1),
 		pending: newBatch(),
 		reread:  true,
-		suspect: map[flow.Cookie]struct{}{},
+		dialect: map[flow.Cookie]uint64{},
 		greeted: map[netip.Addr]bool{},
 	}
 }
@@ -122,14 +123,19 @@ func (a *applier) add(ch *flowpipeline.Change, seq uint64) {
 	a.nudge()
 }
 
-// readAgain asks for a comparison with what the switch has. Suspect flows are sent again even where the
-// switch has their cookie.
-func (a *applier) readAgain(suspect ...flow.Cookie) {
+// replace puts a difference in the place of what was pending, which it takes account of.
+func (a *applier) replace(ch *flowpipeline.Change, seq uint64) {
+	a.mu.Lock()
+	a.pending = newBatch()
+	a.pending.add(ch, seq)
+	a.mu.Unlock()
+	a.nudge()
+}
+
+// readAgain asks for a comparison with what the switch has.
+func (a *applier) readAgain() {
 	a.mu.Lock()
 	a.reread = true
-	for _, c := range suspect {
-		a.suspect[c] = struct{}{}
-	}
 	a.mu.Unlock()
 	a.nudge()
 }
@@ -209,11 +215,7 @@ func (a *applier) take() batch {
 // readBack reads the switch whole and has the loop put the difference in pending. No bundle of ours is
 // on its way meanwhile, and what the loop compiles meanwhile is part of that difference.
 func (a *applier) readBack(ctx context.Context) error {
-	a.mu.Lock()
-	suspect := a.suspect
-	a.suspect = map[flow.Cookie]struct{}{}
-	a.mu.Unlock()
-	installed, err := a.conn.Flows(ctx)
+	flows, err := a.conn.Flows(ctx)
 	if err != nil {
 		return err
 	}
@@ -221,23 +223,33 @@ func (a *applier) readBack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !a.c.ask(ctx, func(l *loop) { l.compare(a, installed, meters, suspect) }) {
+	if !a.c.ask(ctx, func(l *loop) { l.compare(a, flows, meters) }) {
 		return ctx.Err()
 	}
 	return nil
 }
 
 // compare puts the difference between what a switch holds and what it is to hold in the applier's hands.
-func (l *loop) compare(a *applier, installed []openflow.Installed, meters []flow.RateLimit, suspect map[flow.Cookie]struct{}) {
+func (l *loop) compare(a *applier, flows []openflow.Installed, meters []flow.RateLimit) {
 	h := a.h
 	if h.applier != a {
 		return
 	}
 	l.settle() // what has changed but is not compiled yet is part of the difference
-	ch := l.compiler.Difference(h.row.ID, cookiesOf(installed), meters, suspect)
+	copies := make(map[flow.Cookie]int, len(flows))
+	for _, f := range flows {
+		copies[f.Cookie]++
+	}
+	forged := a.forged(flows, l.compiler.Flows(h.row.ID, nil))
+	ch := l.compiler.Difference(h.row.ID, copies, meters, forged)
 	if !ch.Empty() && h.synced {
-		l.c.metrics.repairs.WithLabelValues(h.name()).Inc()
-		l.c.log.Warn("the switch does not hold what it should", "host", h.name(), "missing", len(ch.Adds), "surplus", len(ch.Deletes))
+		l.c.metrics.repairs.WithLabelValues(a.name).Inc()
+		l.c.log.Warn("the switch does not hold what it should", "host", a.name, "missing", len(ch.Adds), "surplus", len(ch.Deletes))
+	}
+	if !h.synced {
+		l.c.log.Info("switch compared", "host", a.name, "installed", len(flows), "wanted", l.compiler.Size(h.row.ID),
+			"missing", len(ch.Adds), "surplus", len(ch.Deletes))
+		a.warm(l.peers(h))
 	}
 	h.seq++
 	for id, p := range l.compiler.Facts.Ports() {
@@ -245,27 +257,38 @@ func (l *loop) compare(a *applier, installed []openflow.Installed, meters []flow
 			h.waiting[id] = h.seq
 		}
 	}
-	first := !h.synced
 	h.synced = true
 	clear(h.refused)
-	a.mu.Lock()
-	a.pending = newBatch()
-	a.pending.add(ch, h.seq)
-	a.mu.Unlock()
-	if first {
-		l.c.log.Info("switch compared", "host", h.name(), "installed", len(installed), "wanted", l.compiler.Size(h.row.ID),
-			"missing", len(ch.Adds), "surplus", len(ch.Deletes))
-		a.warm(l.peers(h))
+	a.replace(ch, h.seq)
+	if !ch.Empty() {
+		a.readAgain() // once sent, see that it took
 	}
 }
 
-// cookiesOf counts each cookie: one that is there twice is a flow of ours and a copy under its name.
-func cookiesOf(installed []openflow.Installed) map[flow.Cookie]int {
-	n := make(map[flow.Cookie]int, len(installed))
-	for _, i := range installed {
-		n[i.Cookie]++
+// forged is the flows that the switch holds under a cookie of ours with other contents: somebody has
+// changed them in place (ovs-ofctl mod-flows). One that is still so after it has been sent again is the
+// switch's own way of saying it.
+func (a *applier) forged(flows []openflow.Installed, wanted []flow.Flow) map[flow.Cookie]struct{} {
+	sums := make(map[flow.Cookie]uint64, len(flows))
+	for _, f := range flows {
+		sums[f.Cookie] = f.Sum
 	}
-	return n
+	resent := map[flow.Cookie]uint64{}
+	out := map[flow.Cookie]struct{}{}
+	for i := range wanted {
+		f := &wanted[i]
+		sum, there := sums[f.Cookie]
+		switch {
+		case !there, sum == openflow.Sum(f), sum == a.dialect[f.Cookie]:
+		case sum == a.resent[f.Cookie]:
+			a.dialect[f.Cookie] = sum
+		default:
+			out[f.Cookie] = struct{}{}
+			resent[f.Cookie] = sum
+		}
+	}
+	a.resent = resent
+	return out
 }
 
 // send makes the change in one bundle and tells the loop of the barrier's reply. Flows that the switch

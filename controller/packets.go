@@ -115,10 +115,10 @@ func (s *session) PortStatus(reason openflow.PortReason, p openflow.Port) {
 }
 
 // FlowChanged implements openflow.Handler: somebody else has written to the switch.
-func (s *session) FlowChanged(e openflow.FlowEvent) {
+func (s *session) FlowChanged(openflow.FlowEvent) {
 	if a := s.applier.Load(); a != nil {
 		s.c.metrics.drift.WithLabelValues(a.name).Inc()
-		a.readAgain(e.Cookie)
+		a.readAgain()
 	}
 }
 
