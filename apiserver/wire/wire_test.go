@@ -1,0 +1,204 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/signalbox-sdn/signalbox"
+)
+
+func TestAttributeTablesAreConsistent(t *testing.T) {
+	checkTable(t, Networks())
+	checkTable(t, Subnets())
+	checkTable(t, Ports())
+}
+
+func checkTable[T any](t *testing.T, r *Resource[T]) {
+	var zero T
+	seen := map[string]bool{}
+	for _, a := range r.Attributes {
+		settable := a.Access&(Create|Update) != 0
+		switch {
+		case seen[a.Name]:
+			t.Errorf("%s.%s: declared twice", r.Name, a.Name)
+		case a.Kind.write == nil || a.Value == nil:
+			t.Errorf("%s.%s: cannot be shown", r.Name, a.Name)
+		case (settable || a.Access&Filter != 0) && a.Kind.read == nil:
+			t.Errorf("%s.%s: cannot be read", r.Name, a.Name)
+		case a.Access&Required != 0 && a.Access&Create == 0:
+			t.Errorf("%s.%s: required and not settable", r.Name, a.Name)
+		case a.Alias != "" && r.attribute(a.Alias) == nil:
+			t.Errorf("%s.%s: another name of nothing", r.Name, a.Name)
+		case a.Access&AdminSet != 0 && a.Default == nil:
+			t.Errorf("%s.%s: without a default, everything is other than it", r.Name, a.Name)
+		case a.Kind.Schema.Type == "":
+			t.Errorf("%s.%s: has no schema", r.Name, a.Name)
+		}
+		seen[a.Name] = true
+		if a.Default != nil && reflect.TypeOf(a.Default) != reflect.TypeOf(a.Value(&zero)) {
+			t.Errorf("%s.%s: the default is a %T, the value a %T", r.Name, a.Name, a.Default, a.Value(&zero))
+		}
+	}
+	var back map[string]any
+	if err := json.Unmarshal(r.Append(nil, &zero, View{Admin: true}), &back); err != nil || len(back) != len(r.Attributes) {
+		t.Errorf("%s: shown as %v, %v", r.Name, back, err)
+	}
+}
+
+func TestValuesAreConvertedAsNeutronDoes(t *testing.T) {
+	subnet := uuid.MustParse("83273865-a2d7-455c-949c-35c8992046ca")
+	for _, test := range []struct {
+		kind Kind
+		json string
+		want any // nil: refused
+	}{
+		{boolean(), `true`, true}, {boolean(), `"True"`, true}, {boolean(), `"false"`, false}, {boolean(), `1`, true}, {boolean(), `"0"`, false},
+		{boolean(), `"maybe"`, nil}, {boolean(), `2`, nil}, {boolean(), `null`, nil}, {boolean(), `[]`, nil},
+		{integer(nil), `5`, 5}, {integer(nil), `"5"`, 5}, {integer(nil), `-5`, -5},
+		{integer(nil), `5.0`, nil}, {integer(nil), `1e3`, nil}, {integer(nil), `99999999999999999999`, nil}, {integer(nil), `"x"`, nil}, {integer(nil), `true`, nil},
+		{text(3), `"abc"`, "abc"}, {text(3), `"äöü"`, "äöü"}, {text(3), `"abcd"`, nil}, {text(3), `5`, nil}, {text(3), `null`, nil}, {text(3), `"\u0000"`, nil},
+		{id(), `"83273865-a2d7-455c-949c-35c8992046ca"`, subnet}, {id(), `"83273865a2d7455c949c35c8992046ca"`, subnet},
+		{id(), `"{83273865-a2d7-455c-949c-35c8992046ca}"`, nil}, {id(), `"urn:uuid:83273865-a2d7-455c-949c-35c8992046ca"`, nil}, {id(), `"x"`, nil},
+		{address(), `"10.0.0.1"`, netip.MustParseAddr("10.0.0.1")}, {address(), `"FD00::1"`, netip.MustParseAddr("fd00::1")},
+		{address(), `"10.0.0.01"`, nil}, {address(), `"fe80::1%eth0"`, nil}, {address(), `"::ffff:10.0.0.1"`, nil}, {address(), `"10.0.0.1/24"`, nil},
+		{block(), `"10.50.0.7/24"`, netip.MustParsePrefix("10.50.0.0/24")}, {block(), `"10.1.0.0/33"`, nil}, {block(), `"10.1.0.0"`, nil}, {block(), `"::ffff:10.0.0.0/120"`, nil},
+		{macAddress(), `"FA:16:3E:00:00:01"`, signalbox.MustMAC("fa:16:3e:00:00:01")}, {macAddress(), `"fa-16-3e-00-00-01"`, signalbox.MustMAC("fa:16:3e:00:00:01")},
+		{macAddress(), `"01:00:5e:00:00:01"`, signalbox.MustMAC("01:00:5e:00:00:01")}, {macAddress(), `"zz"`, nil}, {macAddress(), `"ff:ff:ff:ff:ff:ff"`, nil}, {macAddress(), `"00:00:00:00:00:00"`, nil},
+		{nameservers(), `["1.1.1.1"]`, []netip.Addr{netip.MustParseAddr("1.1.1.1")}}, {nameservers(), `["1.1.1.1","1.1.1.1"]`, nil}, {nameservers(), `["x y"]`, nil},
+		{nameservers(), `["1.1.1.1","1.1.1.2","1.1.1.3","1.1.1.4","1.1.1.5","1.1.1.6"]`, nil},
+		{pools(), `[{"start":"10.0.0.1","end":"10.0.0.9"}]`, []signalbox.AddrRange{{First: netip.MustParseAddr("10.0.0.1"), Last: netip.MustParseAddr("10.0.0.9")}}},
+		{pools(), `[{"start":"10.0.0.1"}]`, nil}, {pools(), `[{"start":"10.0.0.1","end":"10.0.0.9","x":1}]`, nil}, {pools(), `null`, nil},
+		{routes(), `[{"destination":"10.9.0.0/16","nexthop":"10.1.0.9"}]`, []signalbox.Route{{Destination: netip.MustParsePrefix("10.9.0.0/16"), NextHop: netip.MustParseAddr("10.1.0.9")}}},
+		{routes(), `[{"destination":"x","nexthop":"10.1.0.9"}]`, nil},
+		{fixedIPs(), `[{"subnet_id":"83273865-a2d7-455c-949c-35c8992046ca"}]`, []signalbox.FixedIP{{SubnetID: subnet}}},
+		{fixedIPs(), `[{"ip_address":"10.0.0.1"}]`, []signalbox.FixedIP{{Addr: netip.MustParseAddr("10.0.0.1")}}},
+		{fixedIPs(), `[]`, []signalbox.FixedIP{}}, {fixedIPs(), `[{}]`, nil}, {fixedIPs(), `[{"ip":"10.0.0.1"}]`, nil}, {fixedIPs(), `[{"ip_address":"abc"}]`, nil},
+		{fixedIPs(), `[{"ip_address":"10.0.0.1"},{"ip_address":"10.0.0.1"}]`, nil},
+	} {
+		v, err := parse([]byte(test.json))
+		if err != nil {
+			t.Fatalf("%s: %v", test.json, err)
+		}
+		got, err := test.kind.read(v)
+		if test.want == nil && err == nil || test.want != nil && !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s %s: %v %v, want %v", test.kind.Schema.Type, test.json, got, err, test.want)
+		}
+	}
+}
+
+func TestNeutronsTwoNamesForBadValuesAreKeptApart(t *testing.T) {
+	for body, want := range map[string]signalbox.Reason{
+		`{"network":{"admin_state_up":"maybe"}}`: signalbox.ReasonInvalidInput,
+		`{"network":{"mtu":"x"}}`:                signalbox.ReasonInvalidInput,
+		`{"network":{"mtu":-5}}`:                 "",
+		`{"network":{"name":5}}`:                 "",
+		`{"network":{"colour":"red"}}`:           "",
+	} {
+		_, _, err := Networks().DecodeCreate([]byte(body))
+		var e *signalbox.Error
+		if !errors.As(err, &e) || e.Kind != signalbox.Invalid || e.Reason != want {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+func TestRefusalsNameTheAttribute(t *testing.T) {
+	update := func(body string) error { _, err := Ports().DecodeUpdate([]byte(body)); return err }
+	create := func(body string) error { _, _, err := Ports().DecodeCreate([]byte(body)); return err }
+	for _, test := range []struct {
+		err  error
+		name string
+	}{
+		{create(`{"port":{"colour":1,"binding:host_id":"h"}}`), "'binding:host_id', 'colour'"},
+		{create(`{"port":{"network_id":"x"}}`), "network_id"},
+		{create(`{"port":{}}`), "network_id"},
+		{create(`{"port":{"network_id":"83273865-a2d7-455c-949c-35c8992046ca","status":"ACTIVE"}}`), "status"},
+		{update(`{"port":{"network_id":"83273865-a2d7-455c-949c-35c8992046ca"}}`), "network_id"},
+		{update(`{"port":{"tenant_id":"x"}}`), "tenant_id"},
+		{update(`{"port":{"fixed_ips":[{"ip_address":"abc"}]}}`), "fixed_ips"},
+	} {
+		if test.err == nil || !strings.Contains(test.err.Error(), test.name) {
+			t.Errorf("%v does not name %s", test.err, test.name)
+		}
+	}
+}
+
+func TestTenantAndProjectAreOne(t *testing.T) {
+	for body, want := range map[string]any{
+		`{"network":{"tenant_id":"a"}}`:                  "a",
+		`{"network":{"project_id":"a"}}`:                 "a",
+		`{"network":{"project_id":"a","tenant_id":"a"}}`: "a",
+		`{"network":{"project_id":"a","tenant_id":"b"}}`: nil,
+		`{"network":{"project_id":""}}`:                  nil,
+	} {
+		all, _, err := Networks().DecodeCreate([]byte(body))
+		if want == nil {
+			if err == nil {
+				t.Errorf("%s: accepted as %v", body, all)
+			}
+		} else if err != nil || all[0]["project_id"] != want {
+			t.Errorf("%s: %v %v", body, all, err)
+		}
+	}
+}
+
+func TestOnlyWhatAnAdminMaySetNeedsOne(t *testing.T) {
+	for body, want := range map[string][]string{
+		`{"network":{"shared":false,"router:external":false,"name":"x"}}`: nil,
+		`{"network":{"shared":true}}`:                                     {"shared"},
+		`{"network":{"provider:network_type":"vlan","shared":true}}`:      {"shared", "provider:network_type"},
+	} {
+		all, _, err := Networks().DecodeCreate([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Networks().AdminOnly(all[0]); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, want %v", body, got, want)
+		}
+	}
+}
+
+func TestFieldsAndViewsNarrowAnAnswer(t *testing.T) {
+	n := &signalbox.Network{Name: "a\"\\\n<ü>", Segment: signalbox.Segment{Type: signalbox.VXLAN, ID: 7},
+		Meta: signalbox.Meta{CreatedAt: time.Date(2026, 11, 23, 18, 19, 47, 999, time.FixedZone("", 3600))}}
+	for _, test := range []struct {
+		view View
+		want string
+	}{
+		{View{Fields: []string{"name"}}, `{"name":"a\"\\\u000a<ü>"}`},
+		{View{Fields: []string{"colour"}}, `{}`},
+		{View{Fields: []string{"created_at"}}, `{"created_at":"2026-11-23T17:19:47Z"}`},
+		{View{Fields: []string{"provider:segmentation_id"}}, `{}`},
+		{View{Admin: true, Fields: []string{"provider:segmentation_id", "provider:physical_network"}}, `{"provider:physical_network":null,"provider:segmentation_id":7}`},
+	} {
+		if got := string(Networks().Append(nil, n, test.view)); got != test.want {
+			t.Errorf("%v: %s, want %s", test.view, got, test.want)
+		}
+	}
+}
+
+func TestQueriesAreCheckedAgainstTheTable(t *testing.T) {
+	for query, ok := range map[string]bool{
+		"name=a&name=b": true, "fields=colour": true, "colour=red": false, "subnets=x": false, "admin_state_up=maybe": false,
+		"limit=0": true, "limit=-1": false, "limit=abc": false, "limit=99999999999999999999": false, "marker=nope": false, "page_reverse=perhaps": false,
+		"sort_key=name&sort_dir=asc": true, "sort_key=name": false, "sort_key=name&sort_dir=up": false, "sort_key=subnets&sort_dir=asc": false,
+		"provider:network_type=vlan": false,
+	} {
+		q, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err1 := Networks().Filters(q, false)
+		_, err2 := Networks().ReadPage(q, false)
+		if (err1 == nil && err2 == nil) != ok {
+			t.Errorf("%s: %v %v", query, err1, err2)
+		}
+	}
+}
