@@ -283,6 +283,7 @@ func (a *applier) forged(flows []openflow.Installed, wanted []flow.Flow) map[flo
 		case sum == a.resent[f.Cookie]:
 			a.dialect[f.Cookie] = sum
 		default:
+			a.log.Info("a flow was changed in place", "flow", f)
 			out[f.Cookie] = struct{}{}
 			resent[f.Cookie] = sum
 		}

@@ -222,8 +222,25 @@ func Sum(f *flow.Flow) uint64 {
 	return fingerprint(b)
 }
 
-// fingerprint is FNV-1a.
+// fingerprint is of an ofp_match and the instructions behind it. The order of the match's fields does not
+// count: Open vSwitch puts them in its own.
 func fingerprint(b []byte) uint64 {
+	c := &cursor{b: b}
+	c.skip(2)
+	n := int(c.u16())
+	fields := c.take(n - 4)
+	c.skip(min((8-n%8)%8, len(c.b)))
+	sum := fnv(c.b)
+	for len(fields) >= 4 {
+		size := min(4+int(fields[3]), len(fields))
+		sum += fnv(fields[:size])
+		fields = fields[size:]
+	}
+	return sum
+}
+
+// fnv is FNV-1a.
+func fnv(b []byte) uint64 {
 	h := uint64(14695981039346656037)
 	for _, x := range b {
 		h = (h ^ uint64(x)) * 1099511628211
