@@ -22,6 +22,7 @@ func TestResilience(t *testing.T) {
 	w.script(t, "a reboot of a host mends itself", hostReboot)
 	w.script(t, "changes by hand are mended", handMadeChanges)
 	w.script(t, "garbage hurts nobody", garbage)
+	w.script(t, "silent peers hold nobody up", silence)
 	w.script(t, "two switches with one datapath id", twoWithOneName)
 }
 
@@ -149,6 +150,22 @@ func garbage(s *script) {
 	if s.box.Controller().PID() != before || !s.box.Controller().Alive() {
 		s.Error("the controller did not live through it")
 	}
+}
+
+// silence: connections that never say anything do not hold up those that do.
+func silence(s *script) {
+	for _, port := range []int{testbed.OpenFlowPort, testbed.OVSDBPort} {
+		for range 200 {
+			conn, err := s.h3.NS.Dial(s.ctx, "tcp", fmt.Sprintf("%s:%d", testbed.ControllerIP, port))
+			s.must(err)
+			defer conn.Close()
+		}
+	}
+	n := s.network(signalbox.VLAN)
+	a, b := s.boot(n, s.h1), s.boot(n, s.h2)
+	s.reaches(a, b)
+	s.must(s.h1.RestartSwitch(s.ctx))
+	s.reaches(a, b)
 }
 
 // twoWithOneName: a switch that claims another's datapath id is refused; the one that has it keeps working.

@@ -27,6 +27,9 @@ type world struct {
 	h1, h2, h3 *testbed.Host
 }
 
+// labName is unique on the machine: a test process has one lab at a time.
+func labName() string { return fmt.Sprintf("sb%d", os.Getpid()) }
+
 // newWorld makes a lab with three hosts that have joined in both ways that OVSDB can be offered, and are in
 // sync.
 func newWorld(t *testing.T) *world {
@@ -38,7 +41,7 @@ func newWorld(t *testing.T) *world {
 	}
 	var w world
 	w.lab, err = testbed.NewLab(ctx, testbed.Options{
-		Name: fmt.Sprintf("sb%d", os.Getpid()),
+		Name: labName(),
 		OnDeath: func(h *testbed.Host, obituary string) {
 			fmt.Fprintf(os.Stderr, "\nOpen vSwitch of %s died by itself and was restarted; a failure near here may be its:\n%s\n", h.Name, obituary)
 		},
@@ -302,7 +305,7 @@ func (s *script) flowsNaming(h *testbed.Host, word string) []string {
 	return found
 }
 
-// complaints are the lines of a log at a level above INFO.
+// complaints are the first lines of a log at a level above INFO.
 func complaints(path string) string {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -314,7 +317,7 @@ func complaints(path string) string {
 			lines = append(lines, line)
 		}
 	}
-	return strings.Join(lines, "")
+	return strings.Join(lines[:min(len(lines), 20)], "")
 }
 
 // keepLogs copies a lab's log files, one folder deep.

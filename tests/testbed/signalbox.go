@@ -60,11 +60,11 @@ func Build(ctx context.Context, dir string) (string, error) {
 
 // Signalbox is the lab's control plane: processes in the lab's own namespace.
 type Signalbox struct {
-	API   *API
-	Admin *Admin
+	API    *API
+	Admin  *Admin
+	Binary string // path of the signalbox command
 
 	lab    *Lab
-	binary string
 	config string
 
 	mu         sync.Mutex
@@ -109,7 +109,7 @@ func (l *Lab) StartUp(ctx context.Context, binary string, s Settings) (*Signalbo
 }
 
 func (l *Lab) signalbox(binary string, s Settings) (*Signalbox, error) {
-	box := &Signalbox{lab: l, binary: binary, config: filepath.Join(l.Dir, "signalbox.yaml"), processes: map[string]*Process{}}
+	box := &Signalbox{lab: l, Binary: binary, config: filepath.Join(l.Dir, "signalbox.yaml"), processes: map[string]*Process{}}
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DialContext: l.Net.Dial}}
 	box.API = &API{client, fmt.Sprintf("http://%s:%d", ControllerIP, APIPort)}
 	box.Admin = &Admin{client, fmt.Sprintf("http://127.0.0.1:%d", AdminPort)}
@@ -122,7 +122,7 @@ func (l *Lab) signalbox(binary string, s Settings) (*Signalbox, error) {
 
 // start starts one subcommand and waits until it serves.
 func (s *Signalbox) start(ctx context.Context, subcommand string) error {
-	cmd := exec.Command(s.binary, subcommand, "--config", s.config)
+	cmd := exec.Command(s.Binary, subcommand, "--config", s.config)
 	p, err := s.lab.spawn(s.lab.Net, "signalbox "+subcommand, s.Log(subcommand), cmd)
 	if err != nil {
 		return err

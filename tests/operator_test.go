@@ -1,0 +1,88 @@
+//go:build integration
+
+package tests
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/tests/testbed"
+)
+
+func TestEveryFlowIsExplained(t *testing.T) {
+	w := newWorld(t)
+	w.script(t, "cookie by cookie", func(s *script) {
+		for _, kind := range append(crossing, signalbox.Local) {
+			n := s.network(kind)
+			s.boot(n, s.h1)
+			s.boot(n, s.h2)
+		}
+		s.must(s.box.AwaitInSync(s.ctx, patience, s.h1, s.h2, s.h3))
+		for _, h := range s.lab.Hosts() {
+			dump, err := h.Ofctl(s.ctx, "dump-flows", "br-int")
+			s.must(err)
+			cmd := exec.CommandContext(s.ctx, s.box.Binary, "flows", "--explain", "-")
+			cmd.Stdin = strings.NewReader(dump)
+			var said strings.Builder
+			cmd.Stdout, cmd.Stderr = &said, &said
+			s.must(s.lab.Net.Start(cmd))
+			if err := cmd.Wait(); err != nil {
+				s.Fatalf("%v: %s", err, said.String())
+			}
+			flows, reasons := strings.Count(dump, "cookie="), strings.Count(said.String(), "\n    ")
+			if flows == 0 || reasons != flows || strings.Contains(said.String(), "not ours") {
+				s.Errorf("%s has %d flows, of which %d are explained:\n%s", h.Name, flows, reasons, said.String())
+			}
+		}
+	})
+}
+
+// TestUpLivesThroughKill: `signalbox up`, the one-process way with a private PostgreSQL, is killed under a ping;
+// what it had promised is still there when it comes back, and no packet was lost.
+func TestUpLivesThroughKill(t *testing.T) {
+	ctx := t.Context()
+	binary, err := testbed.Build(ctx, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{}
+	if w.lab, err = testbed.NewLab(ctx, testbed.Options{Name: labName()}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.close(t) })
+	if w.box, err = w.lab.StartUp(ctx, binary, testbed.DefaultSettings()); err != nil {
+		t.Fatal(err)
+	}
+	if w.h1, err = w.lab.AddHost(ctx, "h1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.h1.Join(ctx, testbed.ManagerListens); err != nil {
+		t.Fatal(err)
+	}
+	w.h2, w.h3 = w.h1, w.h1
+	w.script(t, "and keeps what it promised", func(s *script) {
+		n := s.network(signalbox.GRE)
+		a, b := s.boot(n, s.h1), s.boot(n, s.h1)
+		s.reaches(a, b)
+		for range 3 {
+			stop, err := a.StartPing(s.ctx, b.IP, 0)
+			s.must(err)
+			s.box.KillController()
+			s.must(s.box.StartController(s.ctx))
+			s.must(s.box.AwaitInSync(s.ctx, patience, s.h1))
+			r, err := stop()
+			s.must(err)
+			if r.Lost() > 1 {
+				s.Errorf("%d of %d pings were lost", r.Lost(), r.Sent)
+			}
+			p, err := s.box.API.Port(s.ctx, b.Port.ID)
+			s.must(err)
+			if p.FixedIPs[0].Addr != b.IP.String() {
+				s.Errorf("the port came back as %+v", p)
+			}
+		}
+		s.reaches(a, b)
+	})
+}
