@@ -7,28 +7,29 @@ package store
 //	pools           the ranges, each with a mark: so many addresses from its first on were cut off
 //	free_addresses  one row for each address below a mark that no port has
 //	allocations     one row for each address that a port has
-//	subnets         whose row is the lock, in four strengths
+//	subnets         whose row is the lock between those who read the marks and those who move them
 //
 // Taking an address deletes the lowest free row that no other transaction has its hand on (SKIP LOCKED): one index
-// probe, nobody waits, and should the transaction fail, the row is back. When no free row can be had, 64 more
-// addresses are cut off the lowest pool that has any, those already allocated left out. That costs one creator in 64
-// a few more rows, and is the same for a pool of 250 addresses and one of 2^64.
+// probe, nobody waits, and should the transaction fail, the row is back. The next 128 addresses are cut off the lowest pool
+// that has any, those already allocated left out, by one creator in 32 who looks and finds fewer than 96 free rows, or
+// else by the first who finds none. That is the same work for a pool of 250 addresses and one of 2^64.
 //
 // A released address below the mark becomes a free row again, and as the lowest is taken first, it is reused first. One
 // above the mark is only forgotten: it will be cut in its turn. An address asked for by name is deleted from
 // the free rows, if it is below the mark; above it, the allocation itself keeps it from being cut later.
 //
-// So an address below the mark is in exactly one of free_addresses and allocations. Those who read the mark to keep that
-// true must not meet those who move it. The subnet's row sees to it:
+// So an address below the mark is in exactly one of free_addresses and allocations. To keep that true:
 //
 //	who                          holds until commit   waits for
-//	takes a free row             FOR KEY SHARE        a change of the pools
-//	claims by name, or releases  FOR SHARE            a refill, a change of the pools
+//	takes a free row             that row             nobody
+//	claims by name, or releases  subnet FOR SHARE     a refill, a change of the pools
 //	refills                      FOR NO KEY UPDATE    claims, releases, another refill, a change of the pools
-//	changes the pools, deletes   FOR UPDATE           everybody
+//	changes the pools            FOR NO KEY UPDATE    the same, and the takers, whose rows it deletes
 //
-// A second creator who finds nothing while the first refills waits for that lock and then looks again; and "exhausted" is
-// said only when, under it, no pool has a tail, and the free rows that others had in hand were waited for and are gone.
+// Who refills ahead of need does not wait for the lock (others who have it may be at the same), so the lock is seldom
+// waited for. Who finds nothing waits for it and then looks again, and lets it go at once when there is something
+// now: else all who waited would commit one after the other. And "exhausted" is said only when, under it, no
+// pool has a tail, and the free rows that others had in hand were waited for and are gone.
 //
 // Two transactions that take several addresses each can wait for each other in a ring; PostgreSQL ends one of them and
 // DB.Write runs it again.

@@ -205,9 +205,9 @@ func TestFreeRowsAndAllocationsStayApartUnderChurn(t *testing.T) {
 					}
 					mine = slices.Delete(mine, i, i+1)
 				case n < 9: // by name, and perhaps not after all
-					id := uuid.New()
-					p := &signalbox.Port{ID: id, NetworkID: s.NetworkID, ProjectID: "p1", MAC: signalbox.MAC{2, id[0], id[1], id[2], id[3], id[4]},
-						FixedIPs: []signalbox.FixedIP{{SubnetID: s.ID, Addr: netip.AddrFrom4([4]byte{10, 0, byte(rnd.IntN(4)), byte(2 + rnd.IntN(200))})}}}
+					p := aPort(s.NetworkID)
+					ip := netip.AddrFrom4([4]byte{10, 0, byte(rnd.IntN(4)), byte(2 + rnd.IntN(200))})
+					p.FixedIPs = []signalbox.FixedIP{{SubnetID: s.ID, Addr: ip}}
 					abort := rnd.IntN(2) == 0
 					err := l.db.Write(ctx, func(tx *store.Tx) error {
 						err := tx.InsertPort(ctx, p)

@@ -126,7 +126,7 @@ type Tx struct {
 }
 
 // get reads one row into dest, a pointer to a struct with db tags or to a value.
-// sql.ErrNoRows is returned as it is. The text must be a constant: its prepared form is kept for good.
+// sql.ErrNoRows is returned as it is. The text must not hold values: its prepared form is kept.
 func (tx *Tx) get(ctx context.Context, dest any, text string, args ...any) error {
 	if s := tx.stmts.lookup(text); s != nil {
 		return tx.tx.StmtxContext(ctx, s).GetContext(ctx, dest, args...)
@@ -134,7 +134,7 @@ func (tx *Tx) get(ctx context.Context, dest any, text string, args ...any) error
 	return tx.tx.GetContext(ctx, dest, text, args...)
 }
 
-// all reads all rows into dest, a pointer to a slice. The text must be a constant.
+// all reads all rows into dest, a pointer to a slice. The text must not hold values.
 func (tx *Tx) all(ctx context.Context, dest any, text string, args ...any) error {
 	if s := tx.stmts.lookup(text); s != nil {
 		return tx.tx.StmtxContext(ctx, s).SelectContext(ctx, dest, args...)
@@ -142,7 +142,7 @@ func (tx *Tx) all(ctx context.Context, dest any, text string, args ...any) error
 	return tx.tx.SelectContext(ctx, dest, text, args...)
 }
 
-// exec runs a statement and tells how many rows it touched. The text must be a constant.
+// exec runs a statement and tells how many rows it touched. The text must not hold values.
 func (tx *Tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
 	var res sql.Result
 	var err error
@@ -157,8 +157,12 @@ func (tx *Tx) exec(ctx context.Context, text string, args ...any) (int64, error)
 	return res.RowsAffected()
 }
 
-// statements keeps the prepared form of each constant statement, which saves a round trip and the planning.
-// database/sql prepares it once on each connection that uses it.
+// maxStatements bounds how many statements are kept prepared. The fixed ones are some fifty; the others are lists, one for each
+// set of attributes that somebody filters and sorts by. What comes after runs unprepared.
+const maxStatements = 256
+
+// statements keeps the prepared form of statements, which saves a round trip and the planning. database/sql prepares
+// each once on every connection that uses it.
 //
 // A statement must not be prepared while a transaction holds its connection: with every connection of the pool
 // held so, each would wait for another. So a text that is met for the first time runs unprepared and is noted, and
@@ -177,7 +181,7 @@ func (s *statements) lookup(text string) *sqlx.Stmt {
 	if st == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if st = s.ready[text]; st == nil {
+		if st = s.ready[text]; st == nil && len(s.ready)+len(s.wanted) < maxStatements {
 			s.wanted = append(s.wanted, text)
 		}
 	}

@@ -99,10 +99,10 @@ var portList = listing{
 	},
 }
 
-// list runs a query. Its text depends on the request, so it is not kept prepared.
+// list runs a query.
 func (tx *Tx) list(ctx context.Context, dest any, l listing, q Query) error {
 	op := "list " + l.resource + "s"
-	st := statement{text: strings.Builder{}}
+	var st statement
 	st.text.WriteString(l.sel)
 	if err := l.where(&st, q); err != nil {
 		err.Op = op
@@ -122,12 +122,12 @@ func (tx *Tx) list(ctx context.Context, dest any, l listing, q Query) error {
 	if q.Limit > 0 {
 		st.text.WriteString(" LIMIT " + st.param(q.Limit))
 	}
-	return wrap(op, tx.tx.SelectContext(ctx, dest, st.text.String(), st.args...))
+	return wrap(op, tx.all(ctx, dest, st.text.String(), st.args...))
 }
 
 // exists reports whether a marker names a row.
 func (tx *Tx) exists(ctx context.Context, l listing, id uuid.UUID) (yes bool, err error) {
-	err = tx.tx.GetContext(ctx, &yes, fmt.Sprintf(`SELECT EXISTS (SELECT FROM %ss WHERE id = $1)`, l.resource), id)
+	err = tx.get(ctx, &yes, fmt.Sprintf(`SELECT EXISTS (SELECT FROM %ss WHERE id = $1)`, l.resource), id)
 	return yes, err
 }
 

@@ -28,7 +28,6 @@ type lab struct {
 	ctx context.Context
 	dsn string
 	db  *store.DB
-	n   int // ports made, for their MACs
 }
 
 func newLab(t testing.TB) *lab {
@@ -99,17 +98,16 @@ func ranges(pools ...string) (out []signalbox.AddrRange) {
 	return out
 }
 
-func (l *lab) newPort(network uuid.UUID) *signalbox.Port {
-	l.n++
+func aPort(network uuid.UUID) *signalbox.Port {
 	id := uuid.New()
-	return &signalbox.Port{ID: id, NetworkID: network, ProjectID: "p1", Name: fmt.Sprint("port", l.n), AdminStateUp: true,
-		MAC: signalbox.MAC{0xfa, 0x16, id[0], id[1], id[2], id[3]}}
+	return &signalbox.Port{ID: id, NetworkID: network, ProjectID: "p1", AdminStateUp: true,
+		MAC: signalbox.MAC{0xfa, id[0], id[1], id[2], id[3], id[4]}}
 }
 
 // portAt makes a port with the given addresses of the subnet.
 func (l *lab) portAt(s *signalbox.Subnet, ips ...string) *signalbox.Port {
 	l.t.Helper()
-	p := l.newPort(s.NetworkID)
+	p := aPort(s.NetworkID)
 	for _, ip := range ips {
 		p.FixedIPs = append(p.FixedIPs, signalbox.FixedIP{SubnetID: s.ID, Addr: netip.MustParseAddr(ip)})
 	}
@@ -119,9 +117,7 @@ func (l *lab) portAt(s *signalbox.Subnet, ips ...string) *signalbox.Port {
 
 // create makes a port with the lowest free address, in any goroutine.
 func create(ctx context.Context, db *store.DB, s *signalbox.Subnet) (*signalbox.Port, error) {
-	id := uuid.New()
-	p := &signalbox.Port{ID: id, NetworkID: s.NetworkID, ProjectID: "p1", AdminStateUp: true,
-		MAC: signalbox.MAC{0xfa, 0x16, id[0], id[1], id[2], id[3]}}
+	p := aPort(s.NetworkID)
 	err := db.Write(ctx, func(tx *store.Tx) error {
 		ip, err := tx.TakeAddress(ctx, s.ID)
 		if err != nil {

@@ -93,14 +93,13 @@ func (tx *Tx) Subnet(ctx context.Context, id uuid.UUID) (*signalbox.Subnet, erro
 	return tx.subnet(ctx, id, selectSubnet+` WHERE s.id = $1`)
 }
 
-// SubnetForShare is Subnet, and keeps the subnet from being deleted, and its pools from being changed, until the
-// transaction ends. Many may hold it.
+// SubnetForShare is Subnet, and keeps the subnet from being deleted until the transaction ends. Many may hold it.
 func (tx *Tx) SubnetForShare(ctx context.Context, id uuid.UUID) (*signalbox.Subnet, error) {
 	return tx.subnet(ctx, id, selectSubnet+` WHERE s.id = $1 FOR KEY SHARE OF s`)
 }
 
-// SubnetForUpdate is Subnet, alone: it waits for all who hold the row, or take an address of it, and they wait for
-// this transaction.
+// SubnetForUpdate is Subnet, alone: others who want to change the row, and those who claim an address by name or release
+// one, wait for this transaction. Those who take the lowest address do not, as long as free rows are left.
 func (tx *Tx) SubnetForUpdate(ctx context.Context, id uuid.UUID) (*signalbox.Subnet, error) {
 	if _, err := tx.exec(ctx, lockSubnet, id); err != nil {
 		return nil, wrap("lock subnet", err)
@@ -108,7 +107,7 @@ func (tx *Tx) SubnetForUpdate(ctx context.Context, id uuid.UUID) (*signalbox.Sub
 	return tx.Subnet(ctx, id)
 }
 
-const lockSubnet = `SELECT FROM subnets WHERE id = $1 FOR UPDATE`
+const lockSubnet = `SELECT FROM subnets WHERE id = $1 FOR NO KEY UPDATE`
 
 func (tx *Tx) subnet(ctx context.Context, id uuid.UUID, text string) (*signalbox.Subnet, error) {
 	var r subnetRow

@@ -131,19 +131,20 @@ CREATE INDEX allocations_ip      ON allocations (ip);
 -- +goose StatementBegin
 CREATE FUNCTION refill(subnet uuid) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    chunk CONSTANT bigint := 64;
-    pool  pools;
+    pool pools;
+    n    bigint; -- so many more are cut
 BEGIN
     SELECT * INTO pool FROM pools WHERE subnet_id = subnet AND cut < size ORDER BY first LIMIT 1;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    n := least(128, pool.size - pool.cut);
     INSERT INTO free_addresses (subnet_id, ip)
-        SELECT subnet, tail.ip
-        FROM (SELECT pool.first + n AS ip
-              FROM generate_series(pool.cut, pool.cut + least(chunk, pool.size - pool.cut) - 1) AS n) AS tail
-        WHERE NOT EXISTS (SELECT FROM allocations a WHERE a.subnet_id = subnet AND a.ip = tail.ip);
-    UPDATE pools SET cut = cut + least(chunk, size - cut) WHERE subnet_id = subnet AND first = pool.first;
+        SELECT subnet, pool.first + i FROM generate_series(pool.cut, pool.cut + (n - 1)) AS i
+        EXCEPT ALL
+        SELECT subnet_id, ip FROM allocations
+        WHERE subnet_id = subnet AND ip BETWEEN pool.first + pool.cut AND pool.first + (pool.cut + (n - 1));
+    UPDATE pools SET cut = cut + n WHERE subnet_id = subnet AND first = pool.first;
     RETURN true;
 END $$;
 -- +goose StatementEnd
@@ -151,31 +152,52 @@ END $$;
 -- +goose StatementBegin
 CREATE FUNCTION take_address(subnet uuid) RETURNS inet LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
-    taken  inet;
-    locked boolean := false;
+    taken    inet;
+    refilled boolean := true;
 BEGIN
-    PERFORM FROM subnets WHERE id = subnet FOR KEY SHARE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'no_data_found';
-    END IF;
-    LOOP
+    WHILE refilled LOOP
         DELETE FROM free_addresses WHERE ctid = (
             SELECT ctid FROM free_addresses WHERE subnet_id = subnet ORDER BY subnet_id, ip LIMIT 1 FOR UPDATE SKIP LOCKED)
         RETURNING ip INTO taken;
         IF taken IS NOT NULL THEN
+            IF get_byte(inet_send(taken), octet_length(inet_send(taken)) - 1) % 32 = 0 THEN -- one address in 32
+                PERFORM refill_ahead(subnet);
+            END IF;
             RETURN taken;
-        ELSIF NOT locked THEN -- and look again: another may have refilled while this one waited
-            PERFORM FROM subnets WHERE id = subnet FOR NO KEY UPDATE;
-            locked := true;
-        ELSE
-            EXIT WHEN NOT refill(subnet);
         END IF;
+        BEGIN
+            PERFORM FROM subnets WHERE id = subnet FOR NO KEY UPDATE;
+            IF NOT FOUND THEN
+                RAISE EXCEPTION USING ERRCODE = 'no_data_found';
+            END IF;
+            PERFORM FROM free_addresses WHERE subnet_id = subnet LIMIT 1 FOR UPDATE SKIP LOCKED;
+            IF FOUND THEN -- another refilled while this one waited: let go of the lock, by rolling this block back
+                RAISE SQLSTATE 'SB001';
+            END IF;
+            refilled := refill(subnet);
+        EXCEPTION WHEN SQLSTATE 'SB001' THEN
+            NULL;
+        END;
     END LOOP;
     -- What is left is in the hands of transactions that may yet fail: wait for them.
     DELETE FROM free_addresses WHERE ctid = (
         SELECT ctid FROM free_addresses WHERE subnet_id = subnet ORDER BY subnet_id, ip LIMIT 1 FOR UPDATE)
     RETURNING ip INTO taken;
     RETURN taken;
+END $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION refill_ahead(subnet uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    ahead CONSTANT bigint := 96;
+BEGIN
+    IF ahead > (SELECT count(*) FROM (SELECT FROM free_addresses WHERE subnet_id = subnet LIMIT ahead) AS next) THEN
+        PERFORM FROM subnets WHERE id = subnet FOR NO KEY UPDATE SKIP LOCKED;
+        IF FOUND THEN
+            PERFORM refill(subnet);
+        END IF;
+    END IF;
 END $$;
 -- +goose StatementEnd
 
