@@ -22,7 +22,6 @@ type applier struct {
 	c    *Controller
 	h    *host
 	conn *openflow.Conn
-	name string // of the host
 	log  *slog.Logger
 
 	wake chan struct{}
@@ -39,8 +38,8 @@ type applier struct {
 
 func newApplier(c *Controller, h *host, conn *openflow.Conn) *applier {
 	return &applier{
-		c: c, h: h, conn: conn, name: h.name(),
-		log:     c.log.With("host", h.name()),
+		c: c, h: h, conn: conn,
+		log:     c.log.With("datapath", h.row.DatapathID),
 		wake:    make(chan struct{}, 1),
 		pending: newBatch(),
 		reread:  true,
@@ -243,11 +242,11 @@ func (l *loop) compare(a *applier, flows []openflow.Installed, meters []flow.Rat
 	forged := a.forged(flows, l.compiler.Flows(h.row.ID, nil))
 	ch := l.compiler.Difference(h.row.ID, copies, meters, forged)
 	if !ch.Empty() && h.synced {
-		l.c.metrics.repairs.WithLabelValues(a.name).Inc()
-		l.c.log.Warn("the switch does not hold what it should", "host", a.name, "missing", len(ch.Adds), "surplus", len(ch.Deletes))
+		l.c.metrics.repairs.WithLabelValues(h.name()).Inc()
+		l.c.log.Warn("the switch does not hold what it should", "host", h.name(), "missing", len(ch.Adds), "surplus", len(ch.Deletes))
 	}
 	if !h.synced {
-		l.c.log.Info("switch compared", "host", a.name, "installed", len(flows), "wanted", l.compiler.Size(h.row.ID),
+		l.c.log.Info("switch compared", "host", h.name(), "installed", len(flows), "wanted", l.compiler.Size(h.row.ID),
 			"missing", len(ch.Adds), "surplus", len(ch.Deletes))
 		a.warm(l.peers(h))
 	}
@@ -300,7 +299,7 @@ func (a *applier) send(ctx context.Context, b *batch) error {
 	for {
 		sent := a.conn.FlowMods()
 		res, err := a.conn.Apply(ctx, b.change())
-		a.c.metrics.flowMods.WithLabelValues(a.name).Add(float64(a.conn.FlowMods() - sent))
+		a.c.metrics.flowMods.WithLabelValues(a.c.nameOf(a.h)).Add(float64(a.conn.FlowMods() - sent))
 		if err == nil {
 			break
 		}

@@ -54,6 +54,13 @@ type host struct {
 
 func (h *host) name() string { return h.row.Name }
 
+// nameOf is a host's name for those who are not the loop.
+func (c *Controller) nameOf(h *host) string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return h.name()
+}
+
 func newHost(row signalbox.Host) *host {
 	return &host{
 		row:     row,

@@ -102,7 +102,8 @@ func (l *loop) rows(d *signalbox.Delta) {
 	}
 	facts.Apply(d)
 	for i := range d.Hosts {
-		if h := l.hosts[d.Hosts[i].DatapathID]; h != nil {
+		// While its OVSDB is heard, that is ahead of what it has made the database say.
+		if h := l.hosts[d.Hosts[i].DatapathID]; h != nil && h.manager == nil {
 			h.row, h.stale = d.Hosts[i], true
 		}
 	}

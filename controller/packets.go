@@ -117,7 +117,7 @@ func (s *session) PortStatus(reason openflow.PortReason, p openflow.Port) {
 // FlowChanged implements openflow.Handler: somebody else has written to the switch.
 func (s *session) FlowChanged(openflow.FlowEvent) {
 	if a := s.applier.Load(); a != nil {
-		s.c.metrics.drift.WithLabelValues(a.name).Inc()
+		s.c.metrics.drift.WithLabelValues(s.c.nameOf(s.h)).Inc()
 		a.readAgain()
 	}
 }

@@ -144,7 +144,10 @@ func printFlow(w io.Writer, f *controller.FlowReport, explain bool) {
 // reason is one line: the table's name, the object and what the flow does for it.
 func reason(f *controller.FlowReport) string {
 	object := f.Kind + " " + f.ID
-	if f.Name != "" {
+	switch {
+	case f.Kind == "host": // such a flow is the same on every host, and so is its cookie
+		object = "any host"
+	case f.Name != "":
 		object += " (" + f.Name + ")"
 	}
 	return fmt.Sprintf("%s: %s: %s", f.TableName, object, f.Why)
