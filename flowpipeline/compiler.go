@@ -135,16 +135,16 @@ func (c *Compiler) DropHost(host uuid.UUID) {
 type step map[uuid.UUID]*touched
 
 type touched struct {
-	flows  map[flow.Cookie]bool // was it wanted before this step?
-	fresh  map[flow.Cookie]flow.Flow
-	meters map[uint32]flow.RateLimit // as before this step; the zero value: absent
+	flows  map[flow.Cookie]bool       // was it wanted before this step?
+	fresh  map[flow.Cookie]*flow.Flow // what is wanted now and was not, or not from there
+	meters map[uint32]flow.RateLimit  // as before this step; the zero value: absent
 	units  map[Unit]struct{}
 }
 
 func (s step) on(host uuid.UUID) *touched {
 	t := s[host]
 	if t == nil {
-		t = &touched{map[flow.Cookie]bool{}, map[flow.Cookie]flow.Flow{}, map[uint32]flow.RateLimit{}, map[Unit]struct{}{}}
+		t = &touched{map[flow.Cookie]bool{}, map[flow.Cookie]*flow.Flow{}, map[uint32]flow.RateLimit{}, map[Unit]struct{}{}}
 		s[host] = t
 	}
 	return t
@@ -288,7 +288,7 @@ func (w *wanted) replace(u *unit, out *Compiled, t *touched) {
 	}
 	for i := range out.Flows {
 		if _, touched := t.flows[out.Flows[i].Cookie]; touched {
-			t.fresh[out.Flows[i].Cookie] = out.Flows[i]
+			t.fresh[out.Flows[i].Cookie] = &out.Flows[i]
 		}
 	}
 	u.cookies = cookies
@@ -326,12 +326,12 @@ func (t *touched) touchMeter(id uint32, was flow.RateLimit) {
 }
 
 func (t *touched) change(w *wanted) *Change {
-	ch := &Change{Units: t.units}
+	ch := &Change{Units: t.units, Adds: make([]flow.Flow, 0, len(t.fresh))}
 	for cookie, was := range t.flows {
 		_, is := w.flows[cookie]
 		switch {
 		case is && !was:
-			ch.Adds = append(ch.Adds, t.fresh[cookie])
+			ch.Adds = append(ch.Adds, *t.fresh[cookie])
 		case was && !is:
 			ch.Deletes = append(ch.Deletes, cookie)
 		}

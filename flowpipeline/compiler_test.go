@@ -410,7 +410,7 @@ func TestAnyHistoryEqualsACompileFromNothing(t *testing.T) {
 		w := newWorld()
 		w.populate(t)
 		w.check(t)
-		for range rapid.IntRange(1, 20).Draw(t, "steps") {
+		for range rapid.IntRange(1, 14).Draw(t, "steps") {
 			for range rapid.IntRange(1, 3).Draw(t, "changes") {
 				w.change(t)
 			}
@@ -577,6 +577,43 @@ func TestFlowsPicksByCookie(t *testing.T) {
 	}
 	if c.Flows(uuid.Nil, nil) != nil || c.Size(uuid.Nil) != 0 || c.Meters(uuid.Nil) != nil || c.Wants(uuid.Nil, all[0].Cookie) {
 		t.Error("a host that nobody knows has flows")
+	}
+}
+
+func TestDifferenceIsWhatASwitchLacksAndHasTooMuch(t *testing.T) {
+	_, c := settled(t)
+	host := idOf("host", "a")
+	flows, meters := c.Flows(host, nil), sortedMeters(c, host)
+	const stranger = flow.Cookie(42)
+	installed := map[flow.Cookie]int{stranger: 1}
+	for _, f := range flows {
+		installed[f.Cookie] = 1
+	}
+	lacks, doubted, copied := flows[0].Cookie, flows[1].Cookie, flows[2].Cookie
+	delete(installed, lacks)
+	installed[copied] = 2
+	meters[0].Burst++
+	read := append(slices.Clone(meters), flow.RateLimit{ID: 77, PacketsPerSecond: 1})
+	ch := c.Difference(host, installed, read[:len(read):len(read)], map[flow.Cookie]struct{}{doubted: {}})
+	var adds []flow.Cookie
+	for _, f := range ch.Adds {
+		adds = append(adds, f.Cookie)
+	}
+	deletes := []flow.Cookie{stranger, copied}
+	slices.Sort(deletes)
+	if !slices.Equal(adds, []flow.Cookie{lacks, doubted}) || !slices.Equal(ch.Deletes, deletes) {
+		t.Errorf("adds %x, deletes %x", adds, ch.Deletes)
+	}
+	if len(ch.AddMeters) != 1 || ch.AddMeters[0] != c.Meters(host)[meters[0].ID] || !slices.Equal(ch.DeleteMeters, []uint32{77}) {
+		t.Errorf("adds meters %v, deletes %v", ch.AddMeters, ch.DeleteMeters)
+	}
+
+	same := map[flow.Cookie]int{}
+	for _, f := range flows {
+		same[f.Cookie] = 1
+	}
+	if ch := c.Difference(host, same, sortedMeters(c, host), nil); !ch.Empty() {
+		t.Errorf("a switch that has everything is sent %+v", ch)
 	}
 }
 

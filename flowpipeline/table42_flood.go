@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/signalbox-sdn/signalbox"
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
@@ -32,18 +33,19 @@ type floodList struct{ local, fabric []flow.Action }
 
 // floodPieces makes a network's flood list and says how it is read.
 func floodPieces(d *draft, r *Reader, n *network, members []Member) floodList {
-	var here []Member
+	here := make([]signalbox.PortKey, 0, len(members))
 	away := map[uuid.UUID]struct{}{}
-	for _, m := range members {
+	for i := range members {
+		m := &members[i]
 		switch {
 		case !m.Up || m.Host == uuid.Nil:
 		case m.Host == n.host:
-			here = append(here, m)
+			here = append(here, m.Key)
 		default:
 			away[m.Host] = struct{}{}
 		}
 	}
-	locals := pieces(here, func(m Member) uint32 { return uint32(m.Key) })
+	locals := pieces(here, func(key signalbox.PortKey) uint32 { return uint32(key) })
 	for i, piece := range locals {
 		floodLocal(d, n, uint64(i), piece)
 	}
@@ -65,13 +67,13 @@ func floodPieces(d *draft, r *Reader, n *network, members []Member) floodList {
 
 func (n *network) piece(i uint64) flow.Match { return flow.Match{n.is(), flow.IsSub(Piece, i)} }
 
-func floodLocal(d *draft, n *network, piece uint64, ports []Member) {
+func floodLocal(d *draft, n *network, piece uint64, ports []signalbox.PortKey) {
 	if len(ports) == 0 {
 		return
 	}
 	actions := make([]flow.Action, 0, 2*len(ports))
-	for _, m := range ports {
-		actions = append(actions, flow.Load{Dst: TargetPort, Value: flow.Num(uint64(m.Key))}, flow.Resubmit{Table: TableOutput})
+	for _, key := range ports {
+		actions = append(actions, flow.Load{Dst: TargetPort, Value: flow.Num(uint64(key))}, flow.Resubmit{Table: TableOutput})
 	}
 	d.add(TableFlood, 100, n.piece(piece), "copies to this host's "+plural(len(ports), "port"), actions...)
 }
@@ -131,6 +133,9 @@ func pieces[T any](all []T, key func(T) uint32) [][]T {
 		n, bits = n*2, bits+1
 	}
 	out := make([][]T, n)
+	for i := range out {
+		out[i] = make([]T, 0, len(all)/n+len(all)/n/2)
+	}
 	for _, m := range all {
 		// Knuth's multiplicative hash: keys given out in strides, a network at a time, still spread.
 		i := uint64(key(m)*2654435769) >> (32 - bits)

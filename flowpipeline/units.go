@@ -157,6 +157,7 @@ func compilePort(u Unit, r *Reader) Compiled {
 
 func compileLocalPort(d *draft, r *Reader, p *port) {
 	p.at, _ = r.Interface(p.host, p.Binding.Interface)
+	d.out.Flows = make([]flow.Flow, 0, 12+8*len(p.FixedIPs))
 	classifyPort(d, p)
 	admitMAC(d, p)
 	admitAddresses(d, p)

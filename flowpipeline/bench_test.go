@@ -1,0 +1,136 @@
+package flowpipeline
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/signalbox-sdn/signalbox"
+)
+
+// estate is a cloud of hosts and networks: every network has ports dealt out over all hosts.
+type estate struct {
+	delta    signalbox.Delta
+	hosts    []uuid.UUID
+	switches map[uuid.UUID]*Switch
+}
+
+func newEstate(hosts, networks, portsPerNetwork int) *estate {
+	e := &estate{delta: signalbox.Delta{Full: true}, switches: map[uuid.UUID]*Switch{}}
+	for h := range hosts {
+		host := signalbox.Host{ID: id("host", h), TunnelIP: netip.AddrFrom4([4]byte{192, 0, 2, byte(h + 1)})}
+		e.hosts = append(e.hosts, host.ID)
+		e.delta.Hosts = append(e.delta.Hosts, host)
+		e.switches[host.ID] = &Switch{map[signalbox.NetworkType]uint32{signalbox.VXLAN: 60000}, nil, map[string]Interface{}}
+	}
+	for n := range networks {
+		network := signalbox.Network{ID: id("network", n), Key: signalbox.NetworkKey(n + 1), AdminStateUp: true,
+			Segment: signalbox.Segment{Type: signalbox.VXLAN, ID: uint32(n + 1)}}
+		subnet := signalbox.Subnet{ID: id("subnet", n), NetworkID: network.ID, CIDR: netip.MustParsePrefix("10.0.0.0/8"), EnableDHCP: true}
+		e.delta.Networks = append(e.delta.Networks, network)
+		e.delta.Subnets = append(e.delta.Subnets, subnet)
+		for i := range portsPerNetwork {
+			e.delta.Ports = append(e.delta.Ports, e.port(n, i, n*portsPerNetwork+i))
+		}
+	}
+	return e
+}
+
+// port is a port of a network, plugged into the host whose turn it is.
+func (e *estate) port(network, i, n int) signalbox.Port {
+	host, tap := e.hosts[n%len(e.hosts)], fmt.Sprint("tap", n)
+	e.switches[host].Interfaces[tap] = Interface{Name: tap, OFPort: uint32(n/len(e.hosts) + 1)}
+	return signalbox.Port{ID: id("port", n), Key: signalbox.PortKey(n + 1), NetworkID: id("network", network), AdminStateUp: true,
+		MAC:      signalbox.MAC{0xfa, 0x16, 0x3e, byte(n >> 16), byte(n >> 8), byte(n)},
+		FixedIPs: []signalbox.FixedIP{{SubnetID: id("subnet", network), Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})}},
+		Binding:  &signalbox.Binding{PortID: id("port", n), HostID: host, Interface: tap}}
+}
+
+func (e *estate) compile(hosts ...uuid.UUID) *Compiler {
+	c := NewCompiler()
+	c.Facts.Apply(&e.delta)
+	for host, s := range e.switches {
+		c.Facts.SetSwitch(host, s)
+	}
+	for _, host := range hosts {
+		c.AddHost(host)
+	}
+	c.Step()
+	return c
+}
+
+// A host of some 20,000 flows: 100 networks of 36 ports, a third of them here.
+func bigHost() *estate { return newEstate(3, 100, 36) }
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func BenchmarkCompileHostFromNothing(b *testing.B) {
+	e := bigHost()
+	c := NewCompiler()
+	c.Facts.Apply(&e.delta)
+	for host, s := range e.switches {
+		c.Facts.SetSwitch(host, s)
+	}
+	before := heap()
+	c.AddHost(e.hosts[0])
+	c.Step()
+	flows := c.Size(e.hosts[0])
+	kept := float64(heap() - before)
+	b.ResetTimer()
+	b.ReportAllocs()
+	for range b.N {
+		c.DropHost(e.hosts[0])
+		c.AddHost(e.hosts[0])
+		c.Step()
+	}
+	b.ReportMetric(float64(flows), "flows")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*flows), "ns/flow")
+	b.ReportMetric(kept/float64(flows), "kept-B/flow")
+}
+
+// One port change and the Step that follows, on hosts that know everything.
+func BenchmarkOnePortChange(b *testing.B) {
+	for _, tt := range []struct {
+		name  string
+		e     *estate
+		hosts int
+	}{
+		{"host_of_20000_flows", bigHost(), 1},
+		{"three_hosts_of_20000_flows", bigHost(), 3},
+		{"three_hosts_network_of_100_ports", newEstate(3, 1, 100), 3},
+		{"three_hosts_network_of_5000_ports", newEstate(3, 1, 5000), 3},
+	} {
+		c := tt.e.compile(tt.e.hosts[:tt.hosts]...)
+		p, turn := tt.e.delta.Ports[0], 0 // on the first host
+		b.Run(tt.name+"/address", func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				next := p
+				turn++
+				next.FixedIPs = []signalbox.FixedIP{{SubnetID: p.FixedIPs[0].SubnetID, Addr: netip.AddrFrom4([4]byte{10, 9, 9, byte(turn % 2)})}}
+				c.Facts.SetPort(&next)
+				if len(c.Step()) != tt.hosts {
+					b.Fatal("not every host changed")
+				}
+			}
+		})
+		b.Run(tt.name+"/come_and_go", func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				c.Facts.Drop(signalbox.Ref{Kind: signalbox.KindPort, ID: p.ID})
+				c.Step()
+				next := p
+				c.Facts.SetPort(&next)
+				c.Step()
+			}
+		})
+	}
+}

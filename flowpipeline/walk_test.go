@@ -1,0 +1,160 @@
+//go:build integration
+
+package flowpipeline
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+const walkPage = "../docs/packet-walk.md"
+
+const walkOpening = `# A packet's walk
+
+This page is written by a test (` + "`go test -tags integration -run PacketWalk ./flowpipeline -update`" + `), which fails when
+the page is stale. It shows every flow of host *a* in this small world, table by table; ` + "`flowpipeline/tables.go`" + `
+has the whole path on one screen. Under each table are packets, put to a real Open vSwitch with these flows
+(` + "`ofproto/trace`" + `): the tables that they meet, what the last flow is for, and where they end.
+
+`
+
+// How a packet is handed on from table to table, in words.
+const walkRegisters = `What tables tell each other: ` + "`reg0`" + ` the network's key, ` + "`reg1`" + ` the sending port's key, ` + "`reg2`" + ` the receiving port's
+key, ` + "`reg3[0]`" + ` 1 when the packet came from another host or a physical network, ` + "`reg3[16..31]`" + ` the piece of the
+flood list being read, ` + "`reg4[0..7]`" + ` why the controller gets a packet. Here blue is network 0x1 and red 0x2; vm1 is
+port 0x12 and r1 0x14.
+
+`
+
+// proof is a packet that shows what a table does.
+type proof struct{ what, packet string }
+
+func (l *lab) proofs() map[uint8][]proof {
+	const tunnel = "in_port=101,tun_id=1001,tun_src=192.0.2.2,tun_dst=192.0.2.1,eth_src=fa:16:3e:00:00:04,"
+	const vlan = "in_port=201,dl_vlan=100,eth_src=fa:16:3e:00:00:04,"
+	ll := l.port["vm1"].MAC.LinkLocal().String()
+	return map[uint8][]proof{
+		TableClassify: {
+			{"an interface that nobody knows says something", "in_port=19,eth_src=fa:16:3e:00:00:09,eth_dst=ff:ff:ff:ff:ff:ff,arp"},
+			{"vm1 sends a frame with a VLAN tag of its own", l.ping("vm1", "vm2") + ",dl_vlan=100"},
+			{"r1's own broadcast comes back from the physical network", "in_port=201,dl_vlan=100,eth_src=fa:16:3e:00:00:03,eth_dst=ff:ff:ff:ff:ff:ff,arp"},
+		},
+		TableEthernet: {{"vm1 sends from another MAC", l.in("vm1") + ",eth_src=fa:16:3e:00:00:04,eth_dst=fa:16:3e:00:00:04,icmp,nw_src=10.0.0.3"}},
+		TableSource: {
+			{"vm1 sends from 10.0.0.9", l.udp("vm1", "vm2", "10.0.0.9", "10.0.0.4", [2]int{9, 9})},
+			{"vm1 answers DHCP", l.udp("vm1", "vm2", "10.0.0.3", "10.0.0.4", [2]int{67, 68})},
+			{"vm1 advertises itself as a router", l.icmp6("vm1", "33:33:00:00:00:01", ll, 134, "")},
+		},
+		TableNeighbour: {
+			{"vm1 advertises its own address", l.icmp6("vm1", "33:33:00:00:00:01", ll, 136, ",nd_target="+ll+",nd_tll=fa:16:3e:00:00:03")},
+			{"vm1 advertises another's address", l.icmp6("vm1", "33:33:00:00:00:01", ll, 136, ",nd_target=fe80::1,nd_tll=fa:16:3e:00:00:03")},
+		},
+		TableServices: {
+			{"vm1 asks who has 10.0.0.4", l.arp("vm1", "vm1", "vm2")},
+			{"vm1 asks who has its own 10.0.0.3", l.arp("vm1", "vm1", "vm1")},
+			{"vm1 asks for a lease", l.udp("vm1", "all", "0.0.0.0", "255.255.255.255", [2]int{68, 67})},
+			{"vm1 renews it at the server's own address", l.udp("vm1", "dhcp-blue", "10.0.0.3", "10.0.0.2", [2]int{68, 67})},
+		},
+		TableSwitching: {
+			{"vm1 pings vm2, on host b", l.ping("vm1", "vm2")},
+			{"r1 pings r2, which has the same addresses on another network", l.ping("r1", "r2")},
+			{"vm1 sends to a MAC that nobody has", l.from("vm1", "fa:16:3e:99:99:99", "icmp,nw_src=10.0.0.3")},
+			{"host b sends us a frame for vm2, which it has itself", tunnel + "eth_dst=fa:16:3e:00:00:04,icmp"},
+		},
+		TableFlood: {
+			{"vm1 broadcasts", l.from("vm1", "all", "icmp,nw_src=10.0.0.3")},
+			{"r1 broadcasts", l.from("r1", "all", "icmp,nw_src=10.0.0.3")},
+			{"vm2's broadcast comes from host b", tunnel + "eth_dst=ff:ff:ff:ff:ff:ff,icmp"},
+		},
+		TableOutput: {
+			{"vm2's ping comes from host b", tunnel + "eth_dst=fa:16:3e:00:00:03,icmp"},
+			{"r2's ping comes from the physical network", vlan + "eth_dst=fa:16:3e:00:00:03,icmp"},
+		},
+	}
+}
+
+func TestPacketWalkIsFresh(t *testing.T) {
+	const path = "testdata/traces/walk.txt"
+	l := newLab(t, loadTopology(t, path))
+	world, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, world, _ = cutLine(world)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s```\n%s```\n\n%s", walkOpening, world, walkRegisters)
+	flows, proofs := l.compile().Flows(idOf("host", "a"), nil), l.proofs()
+	for _, table := range Tables() {
+		l.printTable(&b, &table, flows)
+		for _, p := range proofs[table.ID] {
+			l.printProof(t, &b, &table, p)
+		}
+		b.WriteByte('\n')
+	}
+	page := strings.TrimRight(b.String(), "\n") + "\n"
+	if lines := strings.Count(page, "\n"); lines > 250 {
+		t.Errorf("%d lines are too long a walk", lines)
+	}
+	golden(t, walkPage, page)
+}
+
+func cutLine(b []byte) (line, rest []byte, found bool) {
+	i := slices.Index(b, '\n')
+	return b[:i], b[i+1:], true
+}
+
+func (l *lab) printTable(b *strings.Builder, table *Table, flows []flow.Flow) {
+	fmt.Fprintf(b, "## %d %s: %s\n\nMatches %s.", table.ID, table.Name, table.Asks, join(table.Match))
+	if len(table.Load) > 0 {
+		fmt.Fprintf(b, " Writes %s.", join(table.Load))
+	}
+	var next []string
+	for _, id := range table.Next {
+		next = append(next, TableName(id))
+	}
+	if len(next) > 0 {
+		fmt.Fprintf(b, " Goes on to %s.", strings.Join(next, ", "))
+	}
+	b.WriteString("\n\n```\n")
+	n := 0
+	for i := range flows {
+		if f := &flows[i]; f.Table == table.ID {
+			n++
+			fmt.Fprintf(b, "%-3d%s\n     %s\n", n, l.reason(f), row(f))
+		}
+	}
+	b.WriteString("```\n\n")
+}
+
+// printProof writes one packet's walk; it must come through the table that it is to show.
+func (l *lab) printProof(t *testing.T, b *strings.Builder, table *Table, p proof) {
+	w := l.walk("a", p.packet)
+	var path []string
+	for _, step := range w.steps {
+		if name, _, _ := strings.Cut(step, ":"); len(path) == 0 || path[len(path)-1] != name {
+			path = append(path, name)
+		}
+	}
+	if !slices.Contains(path, table.Name) {
+		t.Errorf("%s does not come to %s: %v", p.what, table.Name, path)
+	}
+	_, last, _ := strings.Cut(w.steps[len(w.steps)-1], ": ")
+	ends := strings.Join(w.ends, ", ")
+	if ends == "drop" {
+		ends = "**dropped**"
+	}
+	fmt.Fprintf(b, "- *%s*: %s (%s); ends: %s\n", p.what, strings.Join(path, " > "), last, ends)
+}
+
+func join[T fmt.Stringer](things []T) string {
+	var names []string
+	for _, t := range things {
+		names = append(names, "`"+t.String()+"`")
+	}
+	return strings.Join(names, ", ")
+}
