@@ -194,17 +194,29 @@ type PortReport struct {
 	Interface string          `json:"interface"`
 	BoundBy   string          `json:"bound_by"`
 	Hosts     map[string]bool `json:"hosts"` // each host that has the port's network -> all its flows are acknowledged
+	Wired     bool            `json:"wired"` // bound, and acknowledged by all of them
 }
 
+// maxWait bounds ?wait=.
+const maxWait = time.Minute
+
+// getPort shows a port. With ?wait=10s it answers when the port is wired, or else after that time.
 func (c *Controller) getPort(w http.ResponseWriter, r *http.Request) {
 	id, err := uuid.Parse(r.PathValue("port"))
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "%q is not a port's id", r.PathValue("port"))
 		return
 	}
-	c.mu.RLock()
-	out, ok := c.loop.reportPort(id)
-	c.mu.RUnlock()
+	var wait time.Duration
+	if s := r.URL.Query().Get("wait"); s != "" {
+		if wait, err = time.ParseDuration(s); err != nil {
+			refuse(w, http.StatusBadRequest, "wait=%q is not a time such as 500ms or 10s", s)
+			return
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), min(wait, maxWait))
+	defer cancel()
+	out, ok := c.awaitPort(ctx, id)
 	if !ok {
 		refuse(w, http.StatusNotFound, "the controller knows no port %s", id)
 		return
@@ -212,16 +224,36 @@ func (c *Controller) getPort(w http.ResponseWriter, r *http.Request) {
 	answer(w, out)
 }
 
+// awaitPort looks at a port at least once, and again at each turn of the loop until it is wired or ctx ends.
+func (c *Controller) awaitPort(ctx context.Context, id uuid.UUID) (PortReport, bool) {
+	for {
+		c.mu.RLock()
+		out, ok := c.loop.reportPort(id)
+		turned := c.loop.turned
+		c.mu.RUnlock()
+		if out.Wired {
+			return out, ok
+		}
+		select {
+		case <-turned:
+		case <-ctx.Done():
+			return out, ok
+		}
+	}
+}
+
 func (l *loop) reportPort(id uuid.UUID) (PortReport, bool) {
 	p := l.compiler.Facts.Port(id)
 	if p == nil {
 		return PortReport{}, false
 	}
-	out := PortReport{ID: id, Hosts: map[string]bool{}}
+	out := PortReport{ID: id, Hosts: map[string]bool{}, Wired: p.Binding != nil}
 	for _, h := range l.hosts {
 		for n := range l.compiler.Facts.NetworksOn(h.row.ID) {
 			if n == p.NetworkID {
-				out.Hosts[h.name()] = h.synced && h.acked == h.seq
+				acked := h.synced && h.acked == h.seq
+				out.Hosts[h.name()] = acked
+				out.Wired = out.Wired && acked
 			}
 		}
 	}
@@ -229,6 +261,8 @@ func (l *loop) reportPort(id uuid.UUID) (PortReport, bool) {
 		out.Interface, out.BoundBy = b.Interface, string(b.By)
 		if h := l.hostByID(b.HostID); h != nil {
 			out.Host = h.name()
+		} else {
+			out.Wired = false
 		}
 	}
 	return out, true

@@ -23,6 +23,7 @@ type loop struct {
 
 	early    map[*manager]ovsdb.State // OVSDBs whose switch has not connected yet
 	unjudged map[uuid.UUID]struct{}   // ports whose status may have changed in this turn
+	turned   chan struct{}            // closed at the turn's end, for those who wait for news
 
 	began    time.Time
 	loaded   bool // the database has been read once; before that nothing is decided
@@ -39,6 +40,7 @@ func newLoop(c *Controller) *loop {
 		statuses: newStatuses(c),
 		early:    map[*manager]ovsdb.State{},
 		unjudged: map[uuid.UUID]struct{}{},
+		turned:   make(chan struct{}),
 		began:    time.Now(),
 	}
 }
@@ -69,6 +71,8 @@ func (l *loop) run(ctx context.Context) error {
 			break
 		}
 		l.settle()
+		close(l.turned)
+		l.turned = make(chan struct{})
 		l.c.mu.Unlock()
 	}
 }
