@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"reflect"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 
 	"github.com/signalbox-sdn/signalbox"
 	"github.com/signalbox-sdn/signalbox/apiserver/store"
+	"github.com/signalbox-sdn/signalbox/apiserver/store/postgres"
 )
 
 // view is what a follower knows: nothing but the deltas that it was told.
@@ -244,6 +248,57 @@ func TestLostReadingConnectionLosesNothing(t *testing.T) {
 	})
 	v.await("a whole view again", func() bool { return v.fulls == 2 })
 	v.awaitTables()
+}
+
+func TestDatabaseRestartLosesNothing(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(s *postgres.Server) error
+	}{
+		{"stopped", (*postgres.Server).Stop},
+		{"killed", func(s *postgres.Server) error {
+			return errors.Join(syscall.Kill(s.Pid(), syscall.SIGKILL), s.Stop())
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, err := os.MkdirTemp("", "sbstore-")
+			l := &lab{t: t, ctx: t.Context()}
+			l.must(err)
+			t.Cleanup(func() { l.must(os.RemoveAll(dir)) })
+			l.must(os.Chmod(dir, 0o755))
+			run := func() *postgres.Server {
+				server, err := postgres.Start(l.ctx, dir+"/pg", slog.New(slog.DiscardHandler))
+				l.must(err)
+				t.Cleanup(func() { l.must(server.Stop()) })
+				return server
+			}
+			server := run()
+			l.dsn = server.DSN()
+			l.db = l.open()
+			l.must(l.db.Migrate(l.ctx))
+			n := l.network()
+			v := l.follow()
+			for range 2 {
+				before, after := aPort(n.ID), aPort(n.ID)
+				l.write(func(tx *store.Tx) error { return tx.InsertPort(l.ctx, before) })
+				l.must(c.end(server))
+				eventually(t, "the database is said to be unavailable", func() bool { // a killed one's sessions end a moment later
+					err := l.db.Ping(l.ctx)
+					return err != nil && signalbox.KindOf(err) == signalbox.Unavailable
+				})
+				server = run()
+				eventually(t, "writing works again", func() bool {
+					return l.db.Write(l.ctx, func(tx *store.Tx) error { return tx.InsertPort(l.ctx, after) }) == nil
+				})
+				v.await("what came before and after", func() bool {
+					_, was := v.ports[before.ID]
+					_, is := v.ports[after.ID]
+					return was && is
+				})
+				v.awaitTables()
+			}
+		})
+	}
 }
 
 func TestFollowerThatWasPrunedAwayReadsEverything(t *testing.T) {

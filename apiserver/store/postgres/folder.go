@@ -64,7 +64,7 @@ func openFolder(dir, bin string) (folder, error) {
 	}
 	f.socketDir = filepath.Join(f.path, "run")
 	if len(f.socketDir)+len("/.s.PGSQL.5432.lock") > maxSocketPath {
-		f.socketDir = filepath.Join("/tmp", fmt.Sprintf("signalbox-%x", inode(f.path)))
+		f.socketDir = filepath.Join("/tmp", "signalbox-"+identity(f.path))
 	}
 	return f, f.private(f.socketDir)
 }
@@ -279,15 +279,15 @@ func reachable(dir string, uid, gid uint32) error {
 	}
 }
 
-// inode is a number that no other folder of the file system has.
-func inode(path string) uint64 {
+// identity is a short word that names a folder and no other of this machine.
+func identity(path string) string {
 	fi, err := os.Stat(path)
 	if err != nil {
-		return 0
+		return ""
 	}
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {
-		return 0
+		return ""
 	}
-	return st.Ino
+	return fmt.Sprintf("%x-%x", st.Dev, st.Ino)
 }

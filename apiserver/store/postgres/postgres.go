@@ -105,6 +105,9 @@ func (s *Server) Pid() int { return s.child.Pid }
 // Stop shuts the server down: open sessions are ended, everything committed is on disk. It may be called twice.
 func (s *Server) Stop() error {
 	err := s.stop()
+	if filepath.Dir(s.dir.socketDir) != s.dir.path {
+		_ = os.Remove(s.dir.socketDir) // leaves it where the server did not end
+	}
 	if cerr := s.lock.Close(); cerr != nil && !errors.Is(cerr, os.ErrClosed) {
 		err = errors.Join(err, cerr)
 	}
