@@ -82,27 +82,39 @@ func (s *Service) createPort(ctx context.Context, tx *store.Tx, c signalbox.Call
 	if p.MAC = or(spec.MAC, signalbox.MAC{}); spec.MAC == nil {
 		p.MAC = s.newMAC()
 	}
-	if len(n.Subnets) > 0 || spec.FixedIPs != nil {
-		if p.FixedIPs, err = addresses(ctx, tx, p, spec.FixedIPs, nil); err != nil {
-			return err
-		}
+	if p.FixedIPs, err = addresses(ctx, tx, n, p, spec.FixedIPs, nil); err != nil {
+		return err
 	}
 	return inUse(p, tx.InsertPort(ctx, p))
 }
 
-// addresses chooses a port's addresses. held are those it has, which are kept where that does.
-func addresses(ctx context.Context, tx *store.Tx, p *signalbox.Port, asked *[]signalbox.FixedIP, held []signalbox.FixedIP) ([]signalbox.FixedIP, error) {
-	subnets, err := tx.Subnets(ctx, by("network_id", p.NetworkID))
+// addresses chooses a port's addresses. held are those it has, which are kept where that does. The network is locked,
+// so that its subnets stay as they are.
+func addresses(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signalbox.Port, asked *[]signalbox.FixedIP, held []signalbox.FixedIP) ([]signalbox.FixedIP, error) {
+	subnets, err := subnetsOf(ctx, tx, n)
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(subnets, func(a, b signalbox.Subnet) int { return a.CreatedAt.Compare(b.CreatedAt) })
-	demands, err := demandsOf(p.NetworkID, subnets, asked, p.DeviceOwner, p.MAC)
+	demands, err := demandsOf(n.ID, subnets, asked, p.DeviceOwner, p.MAC)
 	if err != nil {
 		return nil, err
 	}
 	keep(demands, held)
-	return satisfy(ctx, tx, p.NetworkID, demands)
+	return satisfy(ctx, tx, n.ID, demands)
+}
+
+// subnetsOf reads a network's subnets, oldest first. It asks for each by its id: a network has one or two as a rule, and
+// that question is one the database has prepared, which for the busiest call there is counts.
+func subnetsOf(ctx context.Context, tx *store.Tx, n *signalbox.Network) ([]signalbox.Subnet, error) {
+	subnets := make([]signalbox.Subnet, 0, len(n.Subnets))
+	for _, id := range n.Subnets {
+		sub, err := tx.Subnet(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		subnets = append(subnets, *sub)
+	}
+	return subnets, nil
 }
 
 // guestMay refuses what only the network's owner or an admin may ask of a port on it.
@@ -197,12 +209,12 @@ func (s *Service) UpdatePort(ctx context.Context, c signalbox.Caller, id uuid.UU
 		if err := mayUpdatePort(c, n, p, &spec); err != nil {
 			return err
 		}
-		return s.updatePort(ctx, tx, p, &spec)
+		return updatePort(ctx, tx, n, p, &spec)
 	})
 	return p, err
 }
 
-func (s *Service) updatePort(ctx context.Context, tx *store.Tx, p *signalbox.Port, spec *PortSpec) (err error) {
+func updatePort(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signalbox.Port, spec *PortSpec) (err error) {
 	before := *p
 	set(&p.Name, spec.Name)
 	set(&p.Description, spec.Description)
@@ -212,9 +224,9 @@ func (s *Service) updatePort(ctx context.Context, tx *store.Tx, p *signalbox.Por
 	set(&p.MAC, spec.MAC)
 	switch {
 	case spec.FixedIPs != nil:
-		p.FixedIPs, err = addresses(ctx, tx, p, spec.FixedIPs, before.FixedIPs)
+		p.FixedIPs, err = addresses(ctx, tx, n, p, spec.FixedIPs, before.FixedIPs)
 	case p.MAC != before.MAC && len(p.FixedIPs) > 0:
-		p.FixedIPs, err = s.reform(ctx, tx, p)
+		p.FixedIPs, err = reform(ctx, tx, n, p)
 	}
 	if err != nil || reflect.DeepEqual(before, *p) {
 		return err
@@ -223,8 +235,8 @@ func (s *Service) updatePort(ctx context.Context, tx *store.Tx, p *signalbox.Por
 }
 
 // reform gives a port whose MAC has changed the addresses that follow from the new one.
-func (s *Service) reform(ctx context.Context, tx *store.Tx, p *signalbox.Port) ([]signalbox.FixedIP, error) {
-	subnets, err := tx.Subnets(ctx, by("network_id", p.NetworkID))
+func reform(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signalbox.Port) ([]signalbox.FixedIP, error) {
+	subnets, err := subnetsOf(ctx, tx, n)
 	fixed := slices.Clone(p.FixedIPs)
 	for i := range subnets {
 		for j := range fixed {
