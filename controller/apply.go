@@ -30,6 +30,7 @@ type applier struct {
 	pending batch
 	reread  bool
 	peers   []peer
+	sayings []announcement
 
 	greeted map[netip.Addr]bool    // run's own
 	resent  map[flow.Cookie]uint64 // the loop's own: see forged
@@ -141,6 +142,9 @@ func (a *applier) readAgain() {
 
 // warm asks for a packet to each tunnel peer: see warm.go.
 func (a *applier) warm(peers []peer) {
+	if len(peers) == 0 {
+		return
+	}
 	a.mu.Lock()
 	a.peers = append(a.peers, peers...)
 	a.mu.Unlock()
@@ -189,6 +193,10 @@ func (a *applier) turn(ctx context.Context) error {
 		if err := a.send(ctx, &b); err != nil {
 			return err
 		}
+		a.warm(a.newPeers(b.adds))
+	}
+	if err := a.announceAll(ctx); err != nil {
+		return err
 	}
 	return a.greetPeers(ctx)
 }

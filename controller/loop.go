@@ -21,9 +21,10 @@ type loop struct {
 	writer   *writer
 	statuses *statuses
 
-	early    map[*manager]ovsdb.State // OVSDBs whose switch has not connected yet
-	unjudged map[uuid.UUID]struct{}   // ports whose status may have changed in this turn
-	turned   chan struct{}            // closed at the turn's end, for those who wait for news
+	early    map[*manager]ovsdb.State        // OVSDBs whose switch has not connected yet
+	unjudged map[uuid.UUID]struct{}          // ports whose status may have changed in this turn
+	placed   map[uuid.UUID]signalbox.Binding // where each port has been announced, or was when we began
+	turned   chan struct{}                   // closed at the turn's end, for those who wait for news
 
 	began    time.Time
 	loaded   bool // the database has been read once; before that nothing is decided
@@ -40,6 +41,7 @@ func newLoop(c *Controller) *loop {
 		statuses: newStatuses(c),
 		early:    map[*manager]ovsdb.State{},
 		unjudged: map[uuid.UUID]struct{}{},
+		placed:   map[uuid.UUID]signalbox.Binding{},
 		turned:   make(chan struct{}),
 		began:    time.Now(),
 	}
@@ -85,6 +87,11 @@ func (l *loop) rows(d *signalbox.Delta) {
 		if !l.loaded {
 			l.loaded = true
 			close(l.c.loaded)
+			for i := range d.Ports {
+				if b := d.Ports[i].Binding; b != nil {
+					l.placed[d.Ports[i].ID] = *b
+				}
+			}
 		}
 		l.ports = newPortIndex()
 	}
@@ -92,6 +99,7 @@ func (l *loop) rows(d *signalbox.Delta) {
 		if p := facts.Port(ref.ID); ref.Kind == signalbox.KindPort && p != nil {
 			l.ports.remove(p)
 			l.statuses.forget(p.ID)
+			delete(l.placed, p.ID)
 			touched[p.ID] = struct{}{}
 		}
 	}

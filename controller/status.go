@@ -55,6 +55,9 @@ func (l *loop) judge(id uuid.UUID) {
 	}
 	if s, known := l.derive(p); known {
 		l.statuses.set(id, s)
+		if s == signalbox.Active {
+			l.announce(p)
+		}
 	}
 }
 

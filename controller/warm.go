@@ -63,8 +63,8 @@ func (a *applier) newPeers(adds map[flow.Cookie]flow.Flow) []peer {
 				if p.addr.IsValid() {
 					p.port = act.Port
 					if !a.greeted[p.addr] {
-						out = append(out, p)
 						a.greeted[p.addr] = true
+						out = append(out, p)
 					}
 					p = peer{}
 				}

@@ -16,7 +16,8 @@ func TestBinding(t *testing.T) {
 	w.script(t, "the tap's name alone", func(s *script) { bindsBy(s, byName) })
 	w.script(t, "the first packet's source alone", func(s *script) { bindsBy(s, byMAC) })
 	w.script(t, "unplugged and plugged again", unplugAndPlug)
-	w.script(t, "moved to another host", moveNewestWins)
+	w.script(t, "moved to another host", func(s *script) { moveNewestWins(s, signalbox.VXLAN) })
+	w.script(t, "moved to another host of a VLAN", func(s *script) { moveNewestWins(s, signalbox.VLAN) })
 	w.script(t, "renamed and renumbered", renameAndRenumber)
 
 	h4, err := w.lab.AddHost(t.Context(), "h4")
@@ -60,8 +61,9 @@ func unplugAndPlug(s *script) {
 }
 
 // moveNewestWins: a live migration. For a moment two hosts have the interface; then the old host's flows go.
-func moveNewestWins(s *script) {
-	n := s.network(signalbox.VXLAN)
+// On a VLAN the physical network's switches must learn of it too, although the VM says nothing.
+func moveNewestWins(s *script, kind signalbox.NetworkType) {
+	n := s.network(kind)
 	a, b := s.boot(n, s.h1), s.boot(n, s.h2)
 	s.reaches(a, b)
 	s.must(b.Migrate(s.ctx, s.h3, byID(b)))
