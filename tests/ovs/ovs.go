@@ -49,7 +49,8 @@ func Start(t testing.TB) *Switch {
 	s.env = append(os.Environ(), "OVS_RUNDIR="+dir, "OVS_DBDIR="+dir, "OVS_LOGDIR="+dir, "OVS_SYSCONFDIR="+dir)
 
 	s.run("ovsdb-tool", "create", s.path("conf.db"), schema)
-	s.daemon("ovsdb-server", s.path("conf.db"), "--remote=punix:"+s.path("db.sock"), "--unixctl="+s.path("ovsdb.ctl"))
+	s.daemon("ovsdb-server", s.path("conf.db"), "--remote=punix:"+s.path("db.sock"),
+		"--remote=db:Open_vSwitch,Open_vSwitch,manager_options", "--unixctl="+s.path("ovsdb.ctl"))
 	s.await("ovsdb.ctl")
 	s.run("ovs-vsctl", "--db=unix:"+s.path("db.sock"), "--no-wait", "init")
 	s.daemon("ovs-vswitchd", "unix:"+s.path("db.sock"), "--enable-dummy=override", "--disable-system", "--unixctl="+s.path("vswitchd.ctl"))
