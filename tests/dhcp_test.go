@@ -3,9 +3,9 @@
 package tests
 
 import (
-	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,46 +76,63 @@ func wrongMACGetsNothing(s *script) {
 }
 
 // floodDelaysNobody: while one guest sends 50,000 DISCOVERs as fast as it can, another's lease on the same host
-// takes less than a second.
+// takes less than a second, and none of its messages has to be sent twice. On a machine that is busy with other
+// work a client waits for a processor, flood or not: then four times what it takes without the flood is allowed.
 func floodDelaysNobody(s *script) {
-	const flood = 50_000
 	n := s.network(signalbox.VXLAN)
 	bad, good := s.unaddressed(n, s.h1), s.unaddressed(n, s.h1)
-	wire := s.tap(bad)
-	ctx, cancel := context.WithCancel(s.ctx)
-	defer cancel()
-	sent := make(chan int, 1)
-	underway := make(chan struct{})
-	go func() {
-		n := 0
-		for ; n < flood && ctx.Err() == nil; n++ {
-			if wire.Send(dhcpMessage(layers.DHCPMsgTypeDiscover, bad.MAC, uint32(n))) != nil {
-				break
-			}
-			if n == 100 {
-				close(underway)
-			}
-		}
-		sent <- n
-	}()
-	<-underway
-	var leases []time.Duration
-	for total := -1; total < 0; {
-		lease, err := good.DHCP(s.ctx, testbed.Udhcpc, patience)
+	over := make(chan struct{})
+	close(over)
+	quiet, _ := s.leaseUntil(good, over)
+
+	over = s.flood(bad)
+	flooded, asked := s.leaseUntil(good, over)
+	s.Logf("a lease takes %v; %d leases during the flood, by %d messages: %v", quiet[0], len(flooded), asked, flooded)
+	if asked != 2*len(flooded) {
+		s.Error("a message of the good guest was not answered within a second")
+	}
+	slices.Sort(flooded)
+	if middle := flooded[len(flooded)/2]; middle > max(time.Second, 4*quiet[0]) {
+		s.Errorf("a lease took %v during another guest's flood", middle)
+	}
+}
+
+// leaseUntil gets leases one after the other, at least one, until over is closed: how long each took, and how
+// many messages the client sent for all of them.
+func (s *script) leaseUntil(g *guest, over <-chan struct{}) (took []time.Duration, asked int) {
+	s.Helper()
+	for {
+		lease, err := g.DHCP(s.ctx, testbed.Udhcpc, patience)
 		s.must(err)
-		leases = append(leases, lease.Acquired)
+		took, asked = append(took, lease.Acquired), asked+lease.Asked
 		select {
-		case total = <-sent:
-			if total != flood {
-				s.Errorf("%d DISCOVERs were sent", total)
-			}
+		case <-over:
+			return took, asked
 		default:
 		}
 	}
-	s.Logf("leases during the flood: %v", leases)
-	for _, took := range leases {
-		if took > time.Second {
-			s.Errorf("a lease took %v during another guest's flood", took)
+}
+
+// flood makes a guest send 50,000 DISCOVERs and returns when that is under way; over is closed when it has.
+func (s *script) flood(g *guest) (over chan struct{}) {
+	const total, first = 50_000, 1000
+	wire := s.tap(g)
+	over, underway := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		for n := range total {
+			if err := wire.Send(dhcpMessage(layers.DHCPMsgTypeDiscover, g.MAC, uint32(n))); err != nil {
+				s.Errorf("after %d DISCOVERs: %v", n, err)
+				return
+			}
+			if n == first {
+				close(underway)
+			}
 		}
+	}()
+	select {
+	case <-underway:
+	case <-over:
 	}
+	return over
 }

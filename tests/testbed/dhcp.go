@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +24,9 @@ type Lease struct {
 	Server     netip.Addr
 	Duration   time.Duration
 	Hostname   string
-	Routes     string // option 121 in the client's own words
-	Acquired   time.Duration
+	Routes     string            // option 121 in the client's own words
+	Acquired   time.Duration     // from the client's start to the lease
+	Asked      int               // messages that the client sent: 2 when each was answered within a second
 	Everything map[string]string // all that the client passed to its script
 }
 
@@ -100,7 +102,7 @@ func (vm *VM) DHCP(ctx context.Context, client Client, limit time.Duration, extr
 	took := time.Since(start)
 	l, err := readLease(lease)
 	if err == nil {
-		l.Acquired = took
+		l.Acquired, l.Asked = took, len(asking.FindAllString(said, -1))
 	}
 	return l, err
 }
@@ -130,6 +132,9 @@ func (vm *VM) runClient(ctx context.Context, lease string, args []string) (said 
 	p.Kill()
 	return Tail(log, 12), err
 }
+
+// asking matches what the clients print when they send a message.
+var asking = regexp.MustCompile(`broadcasting (discover|select)|DHCP(DISCOVER|REQUEST) (on|for)`)
 
 func readLease(path string) (*Lease, error) {
 	f, err := os.Open(path)

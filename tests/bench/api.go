@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/signalbox-sdn/signalbox/apiserver/store/storetest"
+	"github.com/signalbox-sdn/signalbox/tests/testbed"
+)
+
+const clients = 16
+
+// measureAPI has 16 clients create ports at an API server, and pgbench insert as many rows with as many
+// clients in the same PostgreSQL, in turn.
+func measureAPI(s *stage, t *table) {
+	const rounds, creates = 3, 3200
+	dsn := storetest.StartForTest(s)
+	yardstick := newPgbench(s, dsn)
+	api, _ := startAPI(s, signalboxBinary(s), dsn)
+	spread := make([]string, 8)
+	for i := range spread {
+		spread[i] = api.network(s, fmt.Sprintf("10.%d.0.0/16", i)).ID
+	}
+	single := []string{api.network(s, "10.0.0.0/8").ID}
+	api.createPorts(s, spread, creates/4) // warms both sides up
+	yardstick.run(creates / 4)
+
+	var many, one, them []float64
+	for range rounds {
+		many = append(many, api.createPorts(s, spread, creates))
+		one = append(one, api.createPorts(s, single, creates))
+		them = append(them, yardstick.run(creates))
+	}
+	theirs := median(them)
+	for _, l := range []struct {
+		where string
+		rate  float64
+	}{{"8 networks", median(many)}, {"one network", median(one)}} {
+		t.add("API port creates, 16 clients, "+l.where, perSecond(l.rate), "pgbench inserts "+perSecond(theirs),
+			ratio(l.rate/theirs), atLeast(0.3), l.rate/theirs)
+	}
+}
+
+// signalboxBinary builds the command.
+func signalboxBinary(s *stage) string {
+	path, err := testbed.Build(s.ctx, s.dir)
+	s.must(err)
+	return path
+}
+
+// client speaks JSON over HTTP.
+type client struct {
+	http *http.Client
+	base string
+}
+
+func newClient(port int) *client {
+	return &client{
+		http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: clients}},
+		base: fmt.Sprintf("http://127.0.0.1:%d", port),
+	}
+}
+
+// startAPI starts `signalbox apiserver` and waits until it serves.
+func startAPI(s *stage, binary, dsn string) (*client, *process) {
+	port := s.freePort()
+	p := s.start("apiserver", binary, "apiserver", "--database-url", dsn, "--api-listen", fmt.Sprintf("127.0.0.1:%d", port),
+		"--tenant-network-types", "vxlan", "--vni-ranges", "1:100000")
+	c := newClient(port)
+	s.awaitService(p, c, "/v2.0/")
+	return c, p
+}
+
+func (s *stage) awaitService(p *process, c *client, path string) {
+	s.await(p.cmd.Path+" serves", 30*time.Second, func() bool {
+		select {
+		case <-p.ended:
+			s.Fatal(testbed.Tail(p.log, 10))
+		default:
+		}
+		return c.call(s.ctx, http.MethodGet, path, nil, nil) == nil
+	})
+}
+
+// call makes a request; what is 404 for one is an error for another, so every status over 299 is.
+func (c *client) call(ctx context.Context, method, path string, body, answer any) error {
+	var in io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		in = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, in)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	out, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode > 299 {
+		return &refusal{res.StatusCode, fmt.Sprintf("%s %s: %s: %.300s", method, path, res.Status, out)}
+	}
+	if answer == nil {
+		return nil
+	}
+	return json.Unmarshal(out, answer)
+}
+
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// network is a network and its subnet.
+type network struct{ ID, Subnet string }
+
+type object map[string]any
+
+func (c *client) network(s *stage, cidr string) network {
+	var n struct{ Network struct{ ID string } }
+	s.must(c.call(s.ctx, http.MethodPost, "/v2.0/networks", object{"network": object{}}, &n))
+	var sub struct{ Subnet struct{ ID string } }
+	s.must(c.call(s.ctx, http.MethodPost, "/v2.0/subnets", object{"subnet": object{"network_id": n.Network.ID, "cidr": cidr, "ip_version": 4}}, &sub))
+	return network{n.Network.ID, sub.Subnet.ID}
+}
+
+// createPorts creates n ports, one a request, dealt out over networks, and returns how many a second.
+func (c *client) createPorts(s *stage, networks []string, n int) float64 {
+	var left atomic.Int64
+	left.Store(int64(n))
+	var wg sync.WaitGroup
+	failed := make(chan error, clients)
+	took := timed(func() {
+		for range clients {
+			wg.Go(func() {
+				for i := left.Add(-1); i >= 0; i = left.Add(-1) {
+					body := object{"port": object{"network_id": networks[int(i)%len(networks)], "name": "vm", "device_owner": "compute:nova"}}
+					if err := c.call(s.ctx, http.MethodPost, "/v2.0/ports", body, nil); err != nil {
+						failed <- err
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+	select {
+	case err := <-failed:
+		s.must(err)
+	default:
+	}
+	return rate(n, took)
+}
+
+// pgbench runs PostgreSQL's own benchmark on a table of its own.
+type pgbench struct {
+	s    *stage
+	path string
+	args []string
+	env  []string
+}
+
+func newPgbench(s *stage, dsn string) *pgbench {
+	db, err := sql.Open("postgres", dsn) // the driver comes with storetest
+	s.must(err)
+	defer db.Close()
+	_, err = db.ExecContext(s.ctx, `CREATE TABLE yardstick (id bigserial PRIMARY KEY, a text, b text)`)
+	s.must(err)
+	var bin string
+	s.must(db.QueryRowContext(s.ctx, `SELECT setting FROM pg_config WHERE name = 'BINDIR'`).Scan(&bin))
+	script := filepath.Join(s.dir, "insert.sql")
+	s.must(os.WriteFile(script, []byte("INSERT INTO yardstick (a, b) VALUES ('some words', 'and some more');\n"), 0o600))
+	p := &pgbench{s: s, path: filepath.Join(bin, "pgbench"), env: os.Environ()}
+	p.args = []string{"-n", "-M", "prepared", "-f", script, "-c", strconv.Itoa(clients), "-j", "2"}
+	names := map[string]string{"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
+	for _, w := range strings.Fields(dsn) {
+		key, value, _ := strings.Cut(w, "=")
+		if name := names[key]; name != "" {
+			p.env = append(p.env, name+"="+value)
+		}
+	}
+	return p
+}
+
+var tps = regexp.MustCompile(`tps = ([0-9.]+)`)
+
+// run inserts n rows, each in a transaction of its own, and returns how many a second.
+func (p *pgbench) run(n int) float64 {
+	cmd := exec.CommandContext(p.s.ctx, p.path, append(p.args, "-t", strconv.Itoa(n/clients))...)
+	cmd.Env = p.env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		p.s.Fatalf("pgbench: %v\n%s", err, out)
+	}
+	m := tps.FindSubmatch(out)
+	if m == nil {
+		p.s.Fatalf("pgbench says no tps: %s", out)
+	}
+	x, err := strconv.ParseFloat(string(m[1]), 64)
+	p.s.must(err)
+	return x
+}
