@@ -88,8 +88,7 @@ func (s *Service) createPort(ctx context.Context, tx *store.Tx, c signalbox.Call
 	return inUse(p, tx.InsertPort(ctx, p))
 }
 
-// addresses chooses a port's addresses. held are those it has, which are kept where that does. The network is locked,
-// so that its subnets stay as they are.
+// addresses chooses a port's addresses. held are those it has, which are kept where that does.
 func addresses(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signalbox.Port, asked *[]signalbox.FixedIP, held []signalbox.FixedIP) ([]signalbox.FixedIP, error) {
 	subnets, err := subnetsOf(ctx, tx, n)
 	if err != nil {
@@ -103,18 +102,12 @@ func addresses(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signa
 	return satisfy(ctx, tx, n.ID, demands)
 }
 
-// subnetsOf reads a network's subnets, oldest first. It asks for each by its id: a network has one or two as a rule, and
-// that question is one the database has prepared, which for the busiest call there is counts.
+// subnetsOf reads a locked network's subnets, oldest first. n.Subnets will not do: it was read by the statement that
+// locked the row, and if that had to wait for whoever made a subnet, it does not know of it. A later statement does.
 func subnetsOf(ctx context.Context, tx *store.Tx, n *signalbox.Network) ([]signalbox.Subnet, error) {
-	subnets := make([]signalbox.Subnet, 0, len(n.Subnets))
-	for _, id := range n.Subnets {
-		sub, err := tx.Subnet(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		subnets = append(subnets, *sub)
-	}
-	return subnets, nil
+	q := by("network_id", n.ID)
+	q.Sort = []Order{{Key: "created_at"}}
+	return tx.Subnets(ctx, q)
 }
 
 // guestMay refuses what only the network's owner or an admin may ask of a port on it.
