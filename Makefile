@@ -31,7 +31,7 @@ unit: ## what needs neither root nor Open vSwitch nor PostgreSQL (seconds)
 
 .PHONY: bench
 bench: root install ## the figures, each beside its yardstick
-	$(GO) test -tags integration -run '^$$' -bench . -p 1 -timeout 30m ./...
+	$(GO) run ./tests/bench
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
@@ -46,7 +46,7 @@ fuzz: ## every fuzz target, five seconds each
 
 .PHONY: goldens
 goldens: ## rewrite the golden flows and the generated documents; review the difference
-	$(GO) test ./flowpipeline/... -update
+	$(GO) test -tags integration ./flowpipeline -update
 
 .PHONY: install
 install: ## install what demo and test stand on, where it is missing (apt)
