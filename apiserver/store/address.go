@@ -60,7 +60,7 @@ func (tx *Tx) TakeAddress(ctx context.Context, subnet uuid.UUID) (netip.Addr, er
 	}
 	if !got.IsValid() {
 		return netip.Addr{}, &signalbox.Error{Kind: signalbox.Conflict, Reason: signalbox.ReasonIPExhausted,
-			Op: "take address", Resource: "subnet", ID: subnet.String(), Msg: "no free address is left in the subnet's pools"}
+			Op: "take address", Resource: "subnet", ID: subnet.String(), Msg: exhausted}
 	}
 	if tx.taken == nil {
 		tx.taken = make(map[signalbox.FixedIP]bool)
@@ -74,7 +74,7 @@ func (tx *Tx) TakeAddress(ctx context.Context, subnet uuid.UUID) (netip.Addr, er
 func (tx *Tx) claim(ctx context.Context, ips []signalbox.FixedIP) error {
 	var subnets, addrs pq.StringArray
 	for _, f := range ips {
-		if !tx.taken[f] {
+		if f.Addr.IsValid() && !tx.taken[f] {
 			subnets = append(subnets, f.SubnetID.String())
 			addrs = append(addrs, f.Addr.String())
 		}

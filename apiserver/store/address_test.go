@@ -84,15 +84,43 @@ func TestEveryAddressOfAPoolIsGivenOnceAndThenItIsExhausted(t *testing.T) {
 	}
 	_, err := create(l.ctx, l.db, s)
 	l.refused(err, signalbox.Conflict, signalbox.ReasonIPExhausted)
+	_, err = createInOne(l, s)
+	l.refused(err, signalbox.Conflict, signalbox.ReasonIPExhausted)
 	l.deletePort(some.ID)
 	if got := l.port(s); ipsOf(got) != ipsOf(some) {
 		t.Errorf("got %s, want %s", ipsOf(got), ipsOf(some))
 	}
 }
 
+// createInOne leaves the choice of the address to InsertPort.
+func createInOne(l *lab, s *signalbox.Subnet) (*signalbox.Port, error) {
+	p := aPort(s.NetworkID)
+	p.FixedIPs = []signalbox.FixedIP{{SubnetID: s.ID}}
+	return p, l.db.Write(l.ctx, func(tx *store.Tx) error { return tx.InsertPort(l.ctx, p) })
+}
+
+func TestPortWithoutNamedAddressGetsTheLowest(t *testing.T) {
+	l := newLab(t)
+	s := l.subnet(l.network().ID, "10.0.0.0/24", "10.0.0.2-10.0.0.254")
+	p := aPort(s.NetworkID)
+	p.FixedIPs = []signalbox.FixedIP{{SubnetID: s.ID}, {SubnetID: s.ID, Addr: netip.MustParseAddr("10.0.0.77")}, {SubnetID: s.ID}}
+	l.write(func(tx *store.Tx) error { return tx.InsertPort(l.ctx, p) })
+	q, err := createInOne(l, s)
+	l.must(err)
+	if got := ipsOf(p, q, l.port(s)); got != "10.0.0.2 10.0.0.77 10.0.0.3 10.0.0.4 10.0.0.5" {
+		t.Errorf("got %s", got)
+	}
+	read := read(l, func(tx *store.Tx) (*signalbox.Port, error) { return tx.Port(l.ctx, p.ID) })
+	if ipsOf(read) != ipsOf(p) {
+		t.Errorf("read %s, wrote %s", ipsOf(read), ipsOf(p))
+	}
+}
+
 func TestSubnetThatIsNotThereHasNoAddress(t *testing.T) {
 	l := newLab(t)
-	err := l.db.Write(l.ctx, func(tx *store.Tx) error { _, err := tx.TakeAddress(l.ctx, uuid.New()); return err })
+	_, err := createInOne(l, &signalbox.Subnet{ID: uuid.New(), NetworkID: l.network().ID})
+	l.refused(err, signalbox.NotFound, "")
+	err = l.db.Write(l.ctx, func(tx *store.Tx) error { _, err := tx.TakeAddress(l.ctx, uuid.New()); return err })
 	l.refused(err, signalbox.NotFound, "")
 }
 

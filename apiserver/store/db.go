@@ -40,10 +40,11 @@ func Open(ctx context.Context, dsn string, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	pool, err := sqlx.Open(driverName, dsn)
+	connector, err := newConnector(dsn)
 	if err != nil {
-		return nil, wrap("open database", err)
+		return nil, &signalbox.Error{Kind: signalbox.Invalid, Op: "open database", Msg: "the database's address cannot be read", Err: err}
 	}
+	pool := sqlx.NewDb(sql.OpenDB(connector), driverName)
 	pool.SetMaxOpenConns(o.MaxConns + spareConns)
 	pool.SetMaxIdleConns(o.MaxConns + spareConns)
 	pool.SetConnMaxIdleTime(5 * time.Minute)

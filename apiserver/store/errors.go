@@ -17,6 +17,20 @@ import (
 // The driver is named here and its errors are understood here, and nowhere else but by the feed's listener.
 const driverName = "postgres"
 
+// newConnector opens connections that plan each prepared statement once. Left to itself, PostgreSQL plans most of ours anew at
+// every execution, as it takes an array parameter for longer than it is; that costs as much as running them.
+func newConnector(dsn string) (driver.Connector, error) {
+	c, err := pq.NewConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if c.Runtime == nil {
+		c.Runtime = make(map[string]string)
+	}
+	c.Runtime["plan_cache_mode"] = "force_generic_plan"
+	return pq.NewConnectorConfig(c)
+}
+
 // SQLSTATE codes (PostgreSQL manual, appendix A).
 const (
 	codeNoDataFound       = "P0002"
@@ -57,6 +71,8 @@ var refusals = map[string]signalbox.Error{
 	constraintAllocations: {Kind: signalbox.Conflict, Reason: signalbox.ReasonIPInUse, Msg: "another port has this address"},
 }
 
+const exhausted = "no free address is left in the subnet's pools"
+
 // wrap makes a *signalbox.Error of whatever the database, or the way to it, said; nil stays nil, and an error
 // of ours stays what it is.
 func wrap(op string, err error) error {
@@ -91,6 +107,10 @@ func classifySQL(pe *pq.Error) signalbox.Error {
 	}
 	code := string(pe.Code)
 	switch {
+	case code == codeNotNull && pe.Table == "allocations" && pe.Column == "ip": // take_address had none to give
+		return signalbox.Error{Kind: signalbox.Conflict, Reason: signalbox.ReasonIPExhausted, Msg: exhausted}
+	case code == codeNoDataFound: // take_address found no subnet
+		return signalbox.Error{Kind: signalbox.NotFound, Resource: "subnet", Msg: "the subnet is not there"}
 	case code == codeUnique, code == codeExclusion, code == codeForeignKey, code == codeRestrict:
 		return signalbox.Error{Kind: signalbox.Conflict, Msg: "conflicts with what is there (" + pe.Constraint + ")"}
 	case code == codeCheck, code == codeNotNull, code[:2] == classData, code[:2] == classCardinality:

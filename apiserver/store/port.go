@@ -52,17 +52,32 @@ func (r *portRow) port() (p signalbox.Port, err error) {
 	return p, err
 }
 
-// fixedIPs splits addresses into the two arrays that a statement takes.
+// fixedIPs splits addresses into the two arrays that a statement takes; the zero Addr is the empty text.
 func fixedIPs(of []signalbox.FixedIP) (subnets, addrs pq.StringArray) {
 	subnets, addrs = make(pq.StringArray, len(of)), make(pq.StringArray, len(of))
 	for i, f := range of {
-		subnets[i], addrs[i] = f.SubnetID.String(), f.Addr.String()
+		subnets[i] = f.SubnetID.String()
+		if f.Addr.IsValid() {
+			addrs[i] = f.Addr.String()
+		}
 	}
 	return subnets, addrs
 }
 
-// InsertPort writes a port with its addresses and fills its Key and Meta; a port without a status is Down. Conflict
-// ReasonMACInUse or ReasonIPInUse. Its binding is not written: see DB.Bind.
+// insertPort writes a port and its allocations; an address that is not named is the lowest free one of its subnet.
+const insertPort = `
+WITH port AS (
+	INSERT INTO ports (id, network_id, project_id, name, description, admin_state_up, mac, device_id, device_owner, role, status)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING key, created_at, updated_at, revision),
+addresses AS (
+	INSERT INTO allocations (subnet_id, ip, port_id, ord)
+	SELECT s, coalesce(nullif(a, '')::inet, take_address(s)), $1, n
+	FROM unnest($12::uuid[], $13::text[]) WITH ORDINALITY AS t(s, a, n) RETURNING ip, ord)
+SELECT key, created_at, updated_at, revision, ARRAY(SELECT host(ip) FROM addresses ORDER BY ord) AS addresses FROM port`
+
+// InsertPort writes a port with its addresses and fills its Key and Meta; a port without a status is Down. A FixedIP
+// whose Addr is zero gets the lowest free address of its subnet: TakeAddress without its round trip, for who has no other
+// subnet to fall back to. Conflict ReasonMACInUse, ReasonIPInUse or ReasonIPExhausted. The binding is not written: see DB.Bind.
 func (tx *Tx) InsertPort(ctx context.Context, p *signalbox.Port) error {
 	if err := tx.claim(ctx, p.FixedIPs); err != nil {
 		return wrap("insert port", err)
@@ -71,21 +86,22 @@ func (tx *Tx) InsertPort(ctx context.Context, p *signalbox.Port) error {
 		p.Status = signalbox.Down
 	}
 	subnets, addrs := fixedIPs(p.FixedIPs)
-	var got keyedMeta
-	err := tx.get(ctx, &got, `
-		WITH port AS (
-			INSERT INTO ports (id, network_id, project_id, name, description, admin_state_up, mac, device_id, device_owner, role, status)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING key, created_at, updated_at, revision),
-		addresses AS (
-			INSERT INTO allocations (subnet_id, ip, port_id, ord)
-			SELECT s, a, $1, n FROM unnest($12::uuid[], $13::inet[]) WITH ORDINALITY AS t(s, a, n))
-		SELECT key, created_at, updated_at, revision FROM port`,
+	var got struct {
+		keyedMeta
+		Addresses pq.StringArray
+	}
+	err := tx.get(ctx, &got, insertPort,
 		p.ID, p.NetworkID, p.ProjectID, p.Name, p.Description, p.AdminStateUp, mac{p.MAC}, p.DeviceID, p.DeviceOwner,
 		string(p.Role), string(p.Status), subnets, addrs)
 	if err != nil {
 		return wrap("insert port", err)
 	}
 	p.Key, p.Meta = signalbox.PortKey(got.Key), got.meta()
+	for i := range p.FixedIPs {
+		if p.FixedIPs[i].Addr, err = parseAddr(got.Addresses[i]); err != nil {
+			return wrap("insert port", err)
+		}
+	}
 	return nil
 }
 

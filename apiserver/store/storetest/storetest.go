@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -95,11 +97,32 @@ func release() error {
 	return err
 }
 
+// folders begin with this.
+const folders = "sbstore-"
+
+// sweep removes the folders of test processes that were killed: those whose lock nobody holds.
+func sweep() {
+	locks, _ := filepath.Glob(filepath.Join(os.TempDir(), folders+"*", "pg", "lock")) // fails on a bad pattern only
+	for _, path := range locks {
+		lock, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		fi, err := lock.Stat()
+		if err == nil && time.Since(fi.ModTime()) > time.Minute && // it is locked a moment after it is made
+			syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			_ = os.RemoveAll(filepath.Dir(filepath.Dir(path))) // or the next will
+		}
+		_ = lock.Close() // only read
+	}
+}
+
 // start is called with the lock held.
 func start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	dir, err := os.MkdirTemp("", "sbstore-")
+	sweep()
+	dir, err := os.MkdirTemp("", folders)
 	if err != nil {
 		return err
 	}
