@@ -118,11 +118,11 @@ func keep(demands []demand, held []signalbox.FixedIP) {
 }
 
 // satisfy turns demands into addresses. What it takes lowest-first it has for itself; what was named is claimed
-// when the port is written.
-func satisfy(ctx context.Context, tx *store.Tx, network uuid.UUID, demands []demand) ([]signalbox.FixedIP, error) {
+// when the port is written. For a port that is to be inserted, an address that only one subnet can give is left to that.
+func satisfy(ctx context.Context, tx *store.Tx, network uuid.UUID, demands []demand, insert bool) ([]signalbox.FixedIP, error) {
 	var fixed []signalbox.FixedIP
 	for _, d := range demands {
-		if d.addr.IsValid() {
+		if d.addr.IsValid() || insert && len(d.from) == 1 && !names(demands) {
 			fixed = append(fixed, signalbox.FixedIP{SubnetID: d.from[0].ID, Addr: d.addr})
 			continue
 		}
@@ -133,6 +133,11 @@ func satisfy(ctx context.Context, tx *store.Tx, network uuid.UUID, demands []dem
 		fixed = append(fixed, f)
 	}
 	return fixed, nil
+}
+
+// names reports whether any address is named.
+func names(demands []demand) bool {
+	return slices.ContainsFunc(demands, func(d demand) bool { return d.addr.IsValid() })
 }
 
 // take takes the lowest free address of the first subnet that has one. One that the same request names

@@ -22,11 +22,15 @@ type Service struct {
 	db  *store.DB
 	cfg Config
 	src Source
+
+	gathered gather
 }
 
 // New makes a Service.
 func New(db *store.DB, cfg Config, src Source) *Service {
-	return &Service{db: db, cfg: cfg, src: src}
+	s := &Service{db: db, cfg: cfg, src: src}
+	s.gathered.s = s
+	return s
 }
 
 // Query is which of a collection, and in which order. See store.Query.

@@ -25,11 +25,55 @@ type PortSpec struct {
 
 // CreatePorts makes all or none.
 func (s *Service) CreatePorts(ctx context.Context, c signalbox.Caller, specs []PortSpec) ([]signalbox.Port, error) {
-	var made []signalbox.Port
-	err := s.write(ctx, chosen(specs), func(tx *store.Tx) error {
-		made = make([]signalbox.Port, len(specs))
-		for i := range specs {
-			if err := s.createPort(ctx, tx, c, &specs[i], &made[i]); err != nil {
+	if len(specs) == 1 {
+		p, err := s.gathered.create(ctx, portWish{c, specs[0]})
+		return []signalbox.Port{p}, err
+	}
+	wishes := make([]portWish, len(specs))
+	for i := range specs {
+		wishes[i] = portWish{c, specs[i]}
+	}
+	made, err := s.createTogether(ctx, wishes)
+	if refused(err) {
+		made, err = s.createInTurn(ctx, wishes) // to say which it was
+	}
+	return made, err
+}
+
+// portWish is one port that somebody asks for.
+type portWish struct {
+	caller signalbox.Caller
+	spec   PortSpec
+}
+
+// createTogether makes all ports in one transaction and with one statement, or none. A refusal does not say which was refused.
+func (s *Service) createTogether(ctx context.Context, wishes []portWish) ([]signalbox.Port, error) {
+	made := make([]signalbox.Port, len(wishes))
+	ports := make([]*signalbox.Port, len(wishes))
+	err := s.db.Write(ctx, func(tx *store.Tx) error {
+		seen := networksSeen{}
+		for i := range wishes {
+			ports[i] = &made[i]
+			if err := s.planPort(ctx, tx, seen, wishes[i], ports[i]); err != nil {
+				return err
+			}
+		}
+		return tx.InsertPorts(ctx, ports)
+	})
+	return made, err
+}
+
+// createInTurn makes all ports in one transaction, or none, and says what was wrong.
+func (s *Service) createInTurn(ctx context.Context, wishes []portWish) ([]signalbox.Port, error) {
+	made := make([]signalbox.Port, len(wishes))
+	err := s.write(ctx, chosen(wishes), func(tx *store.Tx) error {
+		seen := networksSeen{}
+		for i := range wishes {
+			p := &made[i]
+			if err := s.planPort(ctx, tx, seen, wishes[i], p); err != nil {
+				return err
+			}
+			if err := inUse(p, exhausted(p.NetworkID, tx.InsertPort(ctx, p))); err != nil {
 				return err
 			}
 		}
@@ -38,18 +82,24 @@ func (s *Service) CreatePorts(ctx context.Context, c signalbox.Caller, specs []P
 	return made, err
 }
 
+// refused tells what a client asked wrongly from what went wrong here.
+func refused(err error) bool {
+	k := signalbox.KindOf(err)
+	return err != nil && k != signalbox.Unavailable && k != signalbox.Internal
+}
+
 // chosen are the refusals that another choice of ours could avoid.
-func chosen(specs []PortSpec) []signalbox.Reason {
+func chosen(wishes []portWish) []signalbox.Reason {
 	var ours []signalbox.Reason
-	for i := range specs {
-		if specs[i].MAC == nil {
+	for i := range wishes {
+		if wishes[i].spec.MAC == nil {
 			ours = append(ours, signalbox.ReasonMACInUse)
 			break
 		}
 	}
-	for i := range specs {
-		named := specs[i].FixedIPs != nil
-		for _, f := range or(specs[i].FixedIPs, nil) {
+	for i := range wishes {
+		named := wishes[i].spec.FixedIPs != nil
+		for _, f := range or(wishes[i].spec.FixedIPs, nil) {
 			named = named && f.Addr.IsValid()
 		}
 		if !named {
@@ -59,13 +109,14 @@ func chosen(specs []PortSpec) []signalbox.Reason {
 	return ours
 }
 
-func (s *Service) createPort(ctx context.Context, tx *store.Tx, c signalbox.Caller, spec *PortSpec, p *signalbox.Port) error {
+// planPort decides everything about a port but what the database chooses when it is written.
+func (s *Service) planPort(ctx context.Context, tx *store.Tx, seen networksSeen, w portWish, p *signalbox.Port) error {
+	c, spec := w.caller, &w.spec
 	project, err := projectOf(c, spec.ProjectID)
 	if err != nil {
 		return err
 	}
-	id := or(spec.NetworkID, uuid.Nil)
-	n, err := visibleNetwork(c, id)(tx.NetworkForShare(ctx, id))
+	n, subnets, err := seen.lock(ctx, tx, c, or(spec.NetworkID, uuid.Nil))
 	if err != nil {
 		return err
 	}
@@ -82,13 +133,39 @@ func (s *Service) createPort(ctx context.Context, tx *store.Tx, c signalbox.Call
 	if p.MAC = or(spec.MAC, signalbox.MAC{}); spec.MAC == nil {
 		p.MAC = s.newMAC()
 	}
-	if p.FixedIPs, err = addresses(ctx, tx, n, p, spec.FixedIPs, nil); err != nil {
+	demands, err := demandsOf(n.ID, subnets, spec.FixedIPs, p.DeviceOwner, p.MAC)
+	if err != nil {
 		return err
 	}
-	return inUse(p, tx.InsertPort(ctx, p))
+	p.FixedIPs, err = satisfy(ctx, tx, n.ID, demands, true)
+	return err
 }
 
-// addresses chooses a port's addresses. held are those it has, which are kept where that does.
+// networksSeen is the networks that a transaction has locked, with their subnets: neither can change until it ends.
+type networksSeen map[uuid.UUID]struct {
+	network *signalbox.Network
+	subnets []signalbox.Subnet
+}
+
+// lock keeps a network from being deleted, and from getting or losing subnets, until the transaction ends.
+func (seen networksSeen) lock(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) (*signalbox.Network, []signalbox.Subnet, error) {
+	here, known := seen[id]
+	if !known {
+		n, err := tx.NetworkForShare(ctx, id)
+		if err != nil {
+			return nil, nil, err
+		}
+		here.network = n
+		if here.subnets, err = subnetsOf(ctx, tx, n); err != nil {
+			return nil, nil, err
+		}
+		seen[id] = here
+	}
+	n, err := visibleNetwork(c, id)(here.network, nil)
+	return n, here.subnets, err
+}
+
+// addresses chooses the addresses of a port that has some, held, which are kept where that does.
 func addresses(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signalbox.Port, asked *[]signalbox.FixedIP, held []signalbox.FixedIP) ([]signalbox.FixedIP, error) {
 	subnets, err := subnetsOf(ctx, tx, n)
 	if err != nil {
@@ -99,7 +176,7 @@ func addresses(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signa
 		return nil, err
 	}
 	keep(demands, held)
-	return satisfy(ctx, tx, n.ID, demands)
+	return satisfy(ctx, tx, n.ID, demands, false)
 }
 
 // subnetsOf reads a locked network's subnets, oldest first. n.Subnets will not do: it was read by the statement that
@@ -185,7 +262,7 @@ func (s *Service) Ports(ctx context.Context, c signalbox.Caller, q Query) ([]sig
 
 // UpdatePort changes what the spec says.
 func (s *Service) UpdatePort(ctx context.Context, c signalbox.Caller, id uuid.UUID, spec PortSpec) (p *signalbox.Port, err error) {
-	err = s.write(ctx, chosen([]PortSpec{spec}), func(tx *store.Tx) error {
+	err = s.write(ctx, chosen([]portWish{{c, spec}}), func(tx *store.Tx) error {
 		if p, err = ownPort(ctx, tx, c, id, "update_port"); err != nil {
 			return err
 		}

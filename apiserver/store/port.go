@@ -64,45 +64,82 @@ func fixedIPs(of []signalbox.FixedIP) (subnets, addrs pq.StringArray) {
 	return subnets, addrs
 }
 
-// insertPort writes a port and its allocations; an address that is not named is the lowest free one of its subnet.
-const insertPort = `
-WITH port AS (
+// insertPorts writes ports and their allocations; an address that is not named is the lowest free one of its subnet.
+const insertPorts = `
+WITH made AS (
 	INSERT INTO ports (id, network_id, project_id, name, description, admin_state_up, mac, device_id, device_owner, role, status)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING key, created_at, updated_at, revision),
+	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::macaddr[], $8::text[], $9::text[],
+		$10::text[], $11::text[])
+	RETURNING id, key, created_at, updated_at, revision),
 addresses AS (
 	INSERT INTO allocations (subnet_id, ip, port_id, ord)
-	SELECT s, coalesce(nullif(a, '')::inet, take_address(s)), $1, n
-	FROM unnest($12::uuid[], $13::text[]) WITH ORDINALITY AS t(s, a, n) RETURNING ip, ord)
-SELECT key, created_at, updated_at, revision, ARRAY(SELECT host(ip) FROM addresses ORDER BY ord) AS addresses FROM port`
+	SELECT s, coalesce(nullif(a, '')::inet, take_address(s)), p, n
+	FROM unnest($12::uuid[], $13::text[], $14::uuid[], $15::smallint[]) AS t(s, a, p, n) RETURNING port_id, ip, ord)
+SELECT id, key, created_at, updated_at, revision,
+	ARRAY(SELECT host(ip) FROM addresses WHERE port_id = made.id ORDER BY ord) AS addresses FROM made`
 
-// InsertPort writes a port with its addresses and fills its Key and Meta; a port without a status is Down. A FixedIP
-// whose Addr is zero gets the lowest free address of its subnet: TakeAddress without its round trip, for who has no other
-// subnet to fall back to. Conflict ReasonMACInUse, ReasonIPInUse or ReasonIPExhausted. The binding is not written: see DB.Bind.
-func (tx *Tx) InsertPort(ctx context.Context, p *signalbox.Port) error {
-	if err := tx.claim(ctx, p.FixedIPs); err != nil {
-		return wrap("insert port", err)
-	}
-	if p.Status == "" {
-		p.Status = signalbox.Down
-	}
+// portColumns are ports as the arrays that insertPorts takes.
+type portColumns struct {
+	id, network, project, name, description, mac, device, owner, role, status pq.StringArray
+	up                                                                        pq.BoolArray
+	// of their addresses:
+	subnet, addr, port pq.StringArray
+	ord                pq.Int64Array
+}
+
+func (c *portColumns) add(p *signalbox.Port) {
+	c.id = append(c.id, p.ID.String())
+	c.network = append(c.network, p.NetworkID.String())
+	c.project, c.name, c.description = append(c.project, p.ProjectID), append(c.name, p.Name), append(c.description, p.Description)
+	c.up, c.mac = append(c.up, p.AdminStateUp), append(c.mac, p.MAC.String())
+	c.device, c.owner = append(c.device, p.DeviceID), append(c.owner, p.DeviceOwner)
+	c.role, c.status = append(c.role, string(p.Role)), append(c.status, string(p.Status))
 	subnets, addrs := fixedIPs(p.FixedIPs)
-	var got struct {
+	c.subnet, c.addr = append(c.subnet, subnets...), append(c.addr, addrs...)
+	for n := range p.FixedIPs {
+		c.port, c.ord = append(c.port, p.ID.String()), append(c.ord, int64(n+1))
+	}
+}
+
+// InsertPort is InsertPorts of one.
+func (tx *Tx) InsertPort(ctx context.Context, p *signalbox.Port) error {
+	return tx.InsertPorts(ctx, []*signalbox.Port{p})
+}
+
+// InsertPorts writes ports with their addresses and fills their Key and Meta; a port without a status is Down. A FixedIP
+// whose Addr is zero gets the lowest free address of its subnet, in the order of the ports: TakeAddress without its round
+// trip, for who has no other subnet to fall back to. Conflict ReasonMACInUse, ReasonIPInUse or ReasonIPExhausted, which
+// does not say of which port. Bindings are not written: see DB.Bind.
+func (tx *Tx) InsertPorts(ctx context.Context, ports []*signalbox.Port) error {
+	var c portColumns
+	byID := make(map[uuid.UUID]*signalbox.Port, len(ports))
+	for _, p := range ports {
+		if err := tx.claim(ctx, p.FixedIPs); err != nil {
+			return wrap("insert ports", err)
+		}
+		if p.Status == "" {
+			p.Status = signalbox.Down
+		}
+		byID[p.ID] = p
+		c.add(p)
+	}
+	var got []struct {
+		ID uuid.UUID
 		keyedMeta
 		Addresses pq.StringArray
 	}
-	err := tx.get(ctx, &got, insertPort,
-		p.ID, p.NetworkID, p.ProjectID, p.Name, p.Description, p.AdminStateUp, mac{p.MAC}, p.DeviceID, p.DeviceOwner,
-		string(p.Role), string(p.Status), subnets, addrs)
-	if err != nil {
-		return wrap("insert port", err)
-	}
-	p.Key, p.Meta = signalbox.PortKey(got.Key), got.meta()
-	for i := range p.FixedIPs {
-		if p.FixedIPs[i].Addr, err = parseAddr(got.Addresses[i]); err != nil {
-			return wrap("insert port", err)
+	err := tx.all(ctx, &got, insertPorts, c.id, c.network, c.project, c.name, c.description, c.up, c.mac, c.device, c.owner, c.role, c.status,
+		c.subnet, c.addr, c.port, c.ord)
+	for _, made := range got {
+		p := byID[made.ID]
+		p.Key, p.Meta = signalbox.PortKey(made.Key), made.meta()
+		for i := range p.FixedIPs {
+			if p.FixedIPs[i].Addr, err = parseAddr(made.Addresses[i]); err != nil {
+				return wrap("insert ports", err)
+			}
 		}
 	}
-	return nil
+	return wrap("insert ports", err)
 }
 
 // Port is the port with that id, or NotFound.
