@@ -28,7 +28,7 @@ type Options struct {
 	// one write to a switch that does not read. Default 30 s.
 	ReplyTimeout time.Duration
 	// BundleSize is how many flow-mods go into one bundle. A switch does nothing else while it commits
-	// one, 10 to 25 µs a flow. Default 10,000.
+	// one, 10 to 25 µs a flow, and more where it has thousands of ports. Default 2,500.
 	BundleSize int
 	// MaxFlows is how many flows Flows accepts from a switch before it calls that nonsense. Default 4 million.
 	MaxFlows int
@@ -38,7 +38,7 @@ func (o Options) withDefaults() Options {
 	set(&o.HandshakeTimeout, 10*time.Second)
 	set(&o.EchoEvery, 5*time.Second)
 	set(&o.ReplyTimeout, 30*time.Second)
-	set(&o.BundleSize, 10_000)
+	set(&o.BundleSize, 2_500)
 	set(&o.MaxFlows, 4<<20)
 	if o.Log == nil {
 		o.Log = slog.Default()
