@@ -52,6 +52,9 @@ func (s *Service) createTogether(ctx context.Context, wishes []portWish) ([]sign
 	ports := make([]*signalbox.Port, len(wishes))
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
 		seen := networksSeen{}
+		if err := seen.lockAll(ctx, tx, wishes); err != nil {
+			return err
+		}
 		for i := range wishes {
 			ports[i] = &made[i]
 			if err := s.planPort(ctx, tx, seen, wishes[i], ports[i]); err != nil {
@@ -142,9 +145,39 @@ func (s *Service) planPort(ctx context.Context, tx *store.Tx, seen networksSeen,
 }
 
 // networksSeen is the networks that a transaction has locked, with their subnets: neither can change until it ends.
-type networksSeen map[uuid.UUID]struct {
+type networksSeen map[uuid.UUID]networkSeen
+
+type networkSeen struct {
 	network *signalbox.Network
 	subnets []signalbox.Subnet
+}
+
+// lockAll is lock for all networks that wishes name, in two statements.
+func (seen networksSeen) lockAll(ctx context.Context, tx *store.Tx, wishes []portWish) error {
+	var ids []uuid.UUID
+	for _, w := range wishes {
+		if id := or(w.spec.NetworkID, uuid.Nil); !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	ns, err := tx.NetworksForShare(ctx, ids)
+	if err != nil {
+		return err
+	}
+	subnets, err := subnetsOf(ctx, tx, ids...)
+	if err != nil {
+		return err
+	}
+	for i := range ns {
+		seen[ns[i].ID] = networkSeen{network: &ns[i]}
+	}
+	for _, sub := range subnets {
+		if here, ok := seen[sub.NetworkID]; ok {
+			here.subnets = append(here.subnets, sub)
+			seen[sub.NetworkID] = here
+		}
+	}
+	return nil
 }
 
 // lock keeps a network from being deleted, and from getting or losing subnets, until the transaction ends.
@@ -156,7 +189,7 @@ func (seen networksSeen) lock(ctx context.Context, tx *store.Tx, c signalbox.Cal
 			return nil, nil, err
 		}
 		here.network = n
-		if here.subnets, err = subnetsOf(ctx, tx, n); err != nil {
+		if here.subnets, err = subnetsOf(ctx, tx, n.ID); err != nil {
 			return nil, nil, err
 		}
 		seen[id] = here
@@ -167,7 +200,7 @@ func (seen networksSeen) lock(ctx context.Context, tx *store.Tx, c signalbox.Cal
 
 // addresses chooses the addresses of a port that has some, held, which are kept where that does.
 func addresses(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signalbox.Port, asked *[]signalbox.FixedIP, held []signalbox.FixedIP) ([]signalbox.FixedIP, error) {
-	subnets, err := subnetsOf(ctx, tx, n)
+	subnets, err := subnetsOf(ctx, tx, n.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -179,10 +212,14 @@ func addresses(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signa
 	return satisfy(ctx, tx, n.ID, demands, false)
 }
 
-// subnetsOf reads a locked network's subnets, oldest first. n.Subnets will not do: it was read by the statement that
+// subnetsOf reads locked networks' subnets, oldest first. Network.Subnets will not do: it was read by the statement that
 // locked the row, and if that had to wait for whoever made a subnet, it does not know of it. A later statement does.
-func subnetsOf(ctx context.Context, tx *store.Tx, n *signalbox.Network) ([]signalbox.Subnet, error) {
-	q := by("network_id", n.ID)
+func subnetsOf(ctx context.Context, tx *store.Tx, networks ...uuid.UUID) ([]signalbox.Subnet, error) {
+	var q store.Query
+	q.Filters = map[string][]any{"network_id": {}}
+	for _, id := range networks {
+		q.Filters["network_id"] = append(q.Filters["network_id"], id)
+	}
 	q.Sort = []Order{{Key: "created_at"}}
 	return tx.Subnets(ctx, q)
 }
@@ -306,7 +343,7 @@ func updatePort(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *sign
 
 // reform gives a port whose MAC has changed the addresses that follow from the new one.
 func reform(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signalbox.Port) ([]signalbox.FixedIP, error) {
-	subnets, err := subnetsOf(ctx, tx, n)
+	subnets, err := subnetsOf(ctx, tx, n.ID)
 	fixed := slices.Clone(p.FixedIPs)
 	for i := range subnets {
 		for j := range fixed {

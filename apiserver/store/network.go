@@ -88,6 +88,20 @@ func (tx *Tx) NetworkForShare(ctx context.Context, id uuid.UUID) (*signalbox.Net
 	return tx.network(ctx, id, selectNetwork+` WHERE n.id = $1 FOR KEY SHARE OF n`)
 }
 
+// NetworksForShare is NetworkForShare for many; those that are not there are left out.
+func (tx *Tx) NetworksForShare(ctx context.Context, ids []uuid.UUID) ([]signalbox.Network, error) {
+	names := make(pq.StringArray, len(ids))
+	for i, id := range ids {
+		names[i] = id.String()
+	}
+	var rows []networkRow
+	if err := tx.all(ctx, &rows, selectNetwork+` WHERE n.id = ANY($1::uuid[]) ORDER BY n.id FOR KEY SHARE OF n`, names); err != nil {
+		return nil, wrap("read networks", err)
+	}
+	ns, err := networks(rows)
+	return ns, wrap("read networks", err)
+}
+
 // NetworkForUpdate is Network, alone: it waits for all who hold the row, and they wait for this transaction.
 // The row is locked first and read after, so that its subnets are as fresh as itself.
 func (tx *Tx) NetworkForUpdate(ctx context.Context, id uuid.UUID) (*signalbox.Network, error) {
