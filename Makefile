@@ -30,7 +30,7 @@ unit: ## what needs neither root nor Open vSwitch nor PostgreSQL (seconds)
 	$(GO) test ./...
 
 .PHONY: bench
-bench: root install ## the figures, each beside its yardstick
+bench: root install build ## the figures, each beside its yardstick
 	$(GO) run ./tests/bench
 
 .PHONY: lint

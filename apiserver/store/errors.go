@@ -18,7 +18,8 @@ import (
 const driverName = "postgres"
 
 // newConnector opens connections that plan each prepared statement once. Left to itself, PostgreSQL plans most of ours anew at
-// every execution, as it takes an array parameter for longer than it is; that costs as much as running them.
+// every execution, as it takes an array parameter for longer than it is; that costs as much as running them. A plan that is
+// made once must not be made for a table that is still small: every statement has an index, and shall use it.
 func newConnector(dsn string) (driver.Connector, error) {
 	c, err := pq.NewConfig(dsn)
 	if err != nil {
@@ -28,6 +29,7 @@ func newConnector(dsn string) (driver.Connector, error) {
 		c.Runtime = make(map[string]string)
 	}
 	c.Runtime["plan_cache_mode"] = "force_generic_plan"
+	c.Runtime["enable_seqscan"] = "off"
 	return pq.NewConnectorConfig(c)
 }
 

@@ -30,7 +30,7 @@ func measureAPI(s *stage, t *table) {
 	const rounds, creates = 3, 3200
 	dsn := storetest.StartForTest(s)
 	yardstick := newPgbench(s, dsn)
-	api, _ := startAPI(s, signalboxBinary(s), dsn)
+	api, _ := startAPI(s, dsn)
 	spread := make([]string, 8)
 	for i := range spread {
 		spread[i] = api.network(s, fmt.Sprintf("10.%d.0.0/16", i)).ID
@@ -55,13 +55,6 @@ func measureAPI(s *stage, t *table) {
 	}
 }
 
-// signalboxBinary builds the command.
-func signalboxBinary(s *stage) string {
-	path, err := testbed.Build(s.ctx, s.dir)
-	s.must(err)
-	return path
-}
-
 // client speaks JSON over HTTP.
 type client struct {
 	http *http.Client
@@ -76,9 +69,9 @@ func newClient(port int) *client {
 }
 
 // startAPI starts `signalbox apiserver` and waits until it serves.
-func startAPI(s *stage, binary, dsn string) (*client, *process) {
+func startAPI(s *stage, dsn string) (*client, *process) {
 	port := s.freePort()
-	p := s.start("apiserver", binary, "apiserver", "--database-url", dsn, "--api-listen", fmt.Sprintf("127.0.0.1:%d", port),
+	p := s.start("apiserver", s.binary, "apiserver", "--database-url", dsn, "--api-listen", fmt.Sprintf("127.0.0.1:%d", port),
 		"--tenant-network-types", "vxlan", "--vni-ranges", "1:100000")
 	c := newClient(port)
 	s.awaitService(p, c, "/v2.0/")

@@ -6,7 +6,9 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/apiserver/store"
 	"github.com/signalbox-sdn/signalbox/apiserver/store/storetest"
 	"github.com/signalbox-sdn/signalbox/controller"
 	"github.com/signalbox-sdn/signalbox/tests/ovs"
@@ -19,17 +21,20 @@ type cloud struct {
 	api, admin *client
 	hosts      []*hypervisor
 	networks   []network
-	ports      int // bound, beside the network's own
+	dsn        string
+	ports      int // bound to the three hosts, beside the network's own
+	away       int // bound to hosts that are away
 
 	controller *process
 	start      func() *process
 }
 
-// hypervisor is a host: its switch, and the OVSDB that VIFs are plugged into.
+// hypervisor is a host: its switch, the OVSDB that VIFs are plugged into, and the wire to the controller.
 type hypervisor struct {
 	name string
 	sw   *ovs.Switch
 	db   *database
+	wire *wiretap
 }
 
 // members is how many ports a network gets, dealt out over the hosts.
@@ -39,22 +44,25 @@ const members = 48
 func measureCloud(s *stage, t *table) {
 	c := newCloud(s)
 	c.grow(100)
-	few := c.latency(t, nil)
+	few := c.latency(t, 300)
 	c.dhcp(t)
+	c.growAway(5000)
+	compare(t, c.latency(t, 300), few)
 	c.grow(5000)
-	c.latency(t, few)
+	compare(t, c.latency(t, 50), few)
+	t.add("  an OVS without controller, as many ports, adds one", milliseconds(plainPlug(s, c.ports/len(c.hosts))), "", "", bound{}, 0)
 	c.grow(10_000)
 	c.memory(t)
 }
 
 func newCloud(s *stage) *cloud {
-	c := &cloud{stage: s}
-	binary, dsn := signalboxBinary(s), storetest.StartForTest(s)
-	c.api, _ = startAPI(s, binary, dsn)
+	dsn := storetest.StartForTest(s)
+	c := &cloud{stage: s, dsn: dsn}
+	c.api, _ = startAPI(s, dsn)
 	openflow, manager, admin := s.freePort(), s.freePort(), s.freePort()
 	c.admin = newClient(admin)
 	c.start = func() *process {
-		p := s.start("controller", binary, "controller", "--database-url", dsn,
+		p := s.start("controller", s.binary, "controller", "--database-url", dsn,
 			"--openflow-listen", fmt.Sprintf("127.0.0.1:%d", openflow), "--ovsdb-listen", fmt.Sprintf("127.0.0.1:%d", manager),
 			"--ovsdb-port", fmt.Sprint(s.freePort()), "--admin-listen", fmt.Sprintf("127.0.0.1:%d", admin))
 		s.awaitService(p, c.admin, "/readyz")
@@ -70,11 +78,11 @@ func newCloud(s *stage) *cloud {
 
 // join starts a switch and gives it to the controller in an operator's two lines.
 func (c *cloud) join(n, openflow, manager int) *hypervisor {
-	h := &hypervisor{name: fmt.Sprintf("host%d", n), sw: ovs.Start(c.stage)}
+	h := &hypervisor{name: fmt.Sprintf("host%d", n), sw: ovs.Start(c.stage), wire: tap(c.stage, openflow)}
 	h.sw.AddBridge("br-int")
 	h.sw.VSCtl("set", "bridge", "br-int", fmt.Sprintf("other-config:datapath-id=%016x", n),
 		"--", "set", "Open_vSwitch", ".", "external_ids:hostname="+h.name, fmt.Sprintf("external_ids:local_ip=192.0.2.%d", n))
-	h.sw.VSCtl("set-controller", "br-int", fmt.Sprintf("tcp:127.0.0.1:%d", openflow),
+	h.sw.VSCtl("set-controller", "br-int", "tcp:"+h.wire.address,
 		"--", "set", "controller", "br-int", "max_backoff=1000",
 		"--", "set-manager", fmt.Sprintf("tcp:127.0.0.1:%d", manager))
 	h.db = dialDatabase(c.stage, h.sw.DB())
@@ -119,16 +127,57 @@ func (p *port) vif() vif { return vif{name: "vif" + p.ID[:8], port: p.ID, mac: p
 
 func (p *port) hw() signalbox.MAC { return signalbox.MustMAC(p.MAC) }
 
-// grow makes networks and ports, and plugs them in, until there are so many.
+// grow makes networks and ports, and plugs them in, until there are so many. Open vSwitch looks at every port of a
+// bridge each time that one is added, so many are plugged at once.
 func (c *cloud) grow(ports int) {
+	const atOnce = 10 // networks
 	began := time.Now()
 	for c.ports < ports {
-		n := c.api.network(c.stage, "10.0.0.0/24")
-		c.networks = append(c.networks, n)
-		c.plugMany(c.bulk(n, min(members, ports-c.ports)), func(*port) string { return "" })
+		var made []port
+		for range atOnce {
+			if more := ports - c.ports - len(made); more > 0 {
+				n := c.api.network(c.stage, "10.0.0.0/24")
+				c.networks = append(c.networks, n)
+				made = append(made, c.bulk(n, min(members, more))...)
+			}
+		}
+		c.plugMany(made, func(*port) string { return "" })
 	}
 	c.settle()
 	progress("  %d ports on 3 hosts after %v", c.ports, time.Since(began).Round(time.Second))
+}
+
+// growAway makes networks and ports until there are so many, of which each of the three hosts holds only one a
+// network: the others are bound to hosts that are away, so that the three have all flows towards them and Open
+// vSwitch does not have the interfaces, each of which makes every change of a bridge slower.
+func (c *cloud) growAway(ports int) {
+	began := time.Now()
+	db, err := store.Open(c.ctx, c.dsn, store.Options{})
+	c.must(err)
+	defer db.Close()
+	var hosts []signalbox.Host
+	for i := range 3 {
+		h, err := db.SaveHost(c.ctx, signalbox.Host{DatapathID: signalbox.DatapathID(100 + i), Name: fmt.Sprintf("away%d", i+1),
+			TunnelIP: netip.AddrFrom4([4]byte{192, 0, 2, byte(100 + i)}), Managed: true})
+		c.must(err)
+		hosts = append(hosts, h)
+	}
+	var here []port
+	for c.ports+len(here)+c.away < ports {
+		n := c.api.network(c.stage, "10.0.0.0/24")
+		c.networks = append(c.networks, n)
+		made := c.bulk(n, members)
+		here = append(here, made[:len(c.hosts)]...)
+		var there []signalbox.Binding
+		for i, p := range made[len(c.hosts):] {
+			there = append(there, signalbox.Binding{PortID: uuid.MustParse(p.ID), HostID: hosts[i%len(hosts)].ID, Interface: p.vif().name, By: signalbox.ByInterfaceID})
+		}
+		c.must(db.Bind(c.ctx, there))
+		c.away += len(there)
+	}
+	c.plugMany(here, func(*port) string { return "" })
+	c.settle()
+	progress("  %d ports on 3 hosts, %d on others after %v", c.ports, c.away, time.Since(began).Round(time.Second))
 }
 
 // bulk creates ports in one request.
@@ -144,19 +193,16 @@ func (c *cloud) bulk(n network, count int) []port {
 
 // plugMany deals ports out over the hosts and returns the rows of each host's OVSDB.
 func (c *cloud) plugMany(ports []port, stream func(*port) string) [][]string {
+	vifs := make([][]vif, len(c.hosts))
+	for i := range ports {
+		v := ports[i].vif()
+		v.stream = stream(&ports[i])
+		vifs[i%len(c.hosts)] = append(vifs[i%len(c.hosts)], v)
+	}
 	rows := make([][]string, len(c.hosts))
-	for h := range c.hosts {
-		var vifs []vif
-		for i := h; i < len(ports); i += len(c.hosts) {
-			v := ports[i].vif()
-			v.stream = stream(&ports[i])
-			vifs = append(vifs, v)
-		}
-		if len(vifs) == 0 {
-			continue
-		}
+	for i, h := range c.hosts {
 		var err error
-		rows[h], err = c.hosts[h].db.plug(vifs...)
+		rows[i], err = h.db.plug(vifs[i]...)
 		c.must(err)
 	}
 	c.ports += len(ports)

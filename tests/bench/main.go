@@ -25,21 +25,36 @@ type part struct {
 
 func main() {
 	only := flag.String("only", "", "regular expression of the parts to run: push, compile, dhcp, api, cloud")
+	binary := flag.String("signalbox", "bin/signalbox", "the signalbox command")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	wanted, err := regexp.Compile(*only)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(2)
+		fail(err)
 	}
-	if !run(ctx, wanted) {
+	if os.Getenv(insideMark) == "" {
+		exit, err := apart()
+		if err != nil {
+			fail(err)
+		}
+		os.Exit(exit)
+	}
+	if err := loopbackUp(); err != nil {
+		fail(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if !run(ctx, wanted, *binary) {
 		os.Exit(1)
 	}
 }
 
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	os.Exit(1)
+}
+
 // run runs the parts and prints what they found; false when one could not be measured.
-func run(ctx context.Context, wanted *regexp.Regexp) bool {
+func run(ctx context.Context, wanted *regexp.Regexp, binary string) bool {
 	parts := []part{{"push", measurePush}, {"compile", measureCompile}, {"dhcp", measureDHCP}, {"api", measureAPI}, {"cloud", measureCloud}}
 	t, ok := &table{}, true
 	began, load := time.Now(), loadAverage()
@@ -48,7 +63,7 @@ func run(ctx context.Context, wanted *regexp.Regexp) bool {
 			continue
 		}
 		progress("%s …", p.name)
-		if err := onStage(ctx, func(s *stage) { p.measure(s, t) }); err != nil {
+		if err := onStage(ctx, binary, func(s *stage) { p.measure(s, t) }); err != nil {
 			progress("%s: %v", p.name, err)
 			ok = false
 		}

@@ -5,20 +5,17 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 )
 
 // database is a connection to a host's OVSDB that plugs and unplugs interfaces with the transactions that
-// ovs-vsctl makes (RFC 7047), without the start of a process for each, and hears when Open vSwitch has
-// made one.
+// ovs-vsctl makes (RFC 7047), without the start of a process for each.
 type database struct {
 	conn net.Conn
 
 	mu    sync.Mutex
 	last  int
 	calls map[int]chan<- message
-	made  map[string]chan<- time.Time // interface -> told when it has its OpenFlow port
-	gone  error                       // why the connection ended
+	gone  error // why the connection ended
 }
 
 type message struct {
@@ -34,7 +31,7 @@ const schema = "Open_vSwitch"
 func dialDatabase(s *stage, socket string) *database {
 	conn, err := net.Dial("unix", socket)
 	s.must(err)
-	d := &database{conn: conn, calls: map[int]chan<- message{}, made: map[string]chan<- time.Time{}}
+	d := &database{conn: conn, calls: map[int]chan<- message{}}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -44,9 +41,6 @@ func dialDatabase(s *stage, socket string) *database {
 		conn.Close()
 		<-ended
 	})
-	_, err = d.call("monitor", schema, "bench", object{"Interface": object{
-		"columns": []string{"name", "ofport"}, "select": object{"initial": false, "insert": false, "delete": false, "modify": true}}})
-	s.must(err)
 	return d
 }
 
@@ -69,8 +63,6 @@ func (d *database) read() {
 			d.replied(m)
 		case "echo":
 			d.send(object{"id": m.ID, "result": m.Params, "error": nil})
-		case "update":
-			d.updated(m.Params)
 		}
 	}
 }
@@ -86,39 +78,6 @@ func (d *database) replied(m message) {
 		delete(d.calls, id)
 		c <- m
 	}
-}
-
-// updated takes a change of interfaces' numbers.
-func (d *database) updated(params []json.RawMessage) {
-	now := time.Now()
-	var tables struct {
-		Interface map[string]struct {
-			New struct {
-				Name   string
-				OFPort any
-			}
-		}
-	}
-	if len(params) != 2 || json.Unmarshal(params[1], &tables) != nil {
-		return
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, row := range tables.Interface {
-		if no, ok := row.New.OFPort.(float64); ok && no > 0 && d.made[row.New.Name] != nil {
-			d.made[row.New.Name] <- now
-			delete(d.made, row.New.Name)
-		}
-	}
-}
-
-// expect is told when Open vSwitch has made the interface.
-func (d *database) expect(name string) <-chan time.Time {
-	c := make(chan time.Time, 1)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.made[name] = c
-	return c
 }
 
 func (d *database) send(m object) error {
@@ -210,6 +169,13 @@ func (d *database) plug(vifs ...vif) ([]string, error) {
 		rows[i] = ids[2*i+1]
 	}
 	return rows, nil
+}
+
+// made waits until Open vSwitch has given an interface its OpenFlow port.
+func (d *database) made(name string) error {
+	_, err := d.transact(object{"op": "wait", "timeout": 60_000, "table": "Interface", "where": []any{[]string{"name", "==", name}},
+		"columns": []string{"ofport"}, "until": "!=", "rows": []any{object{"ofport": []any{"set", []any{}}}}})
+	return err
 }
 
 // unplug takes ports out of br-int.

@@ -20,8 +20,9 @@ import (
 // and takes down what was put up. Of testing.TB it has what those two use.
 type stage struct {
 	testing.TB
-	ctx context.Context
-	dir string
+	ctx    context.Context
+	dir    string
+	binary string // the signalbox command
 
 	mu       sync.Mutex
 	cleanups []func()
@@ -32,8 +33,8 @@ type stage struct {
 type failure struct{ error }
 
 // onStage runs a part, cleans up after it, and says what went wrong.
-func onStage(ctx context.Context, play func(*stage)) (err error) {
-	s := &stage{ctx: ctx}
+func onStage(ctx context.Context, binary string, play func(*stage)) (err error) {
+	s := &stage{ctx: ctx, binary: binary}
 	defer func() {
 		r := recover()
 		for len(s.cleanups) > 0 {
