@@ -75,9 +75,8 @@ func wrongMACGetsNothing(s *script) {
 	s.must(err)
 }
 
-// floodDelaysNobody: while one guest sends 50,000 DISCOVERs as fast as it can, another's lease on the same host
-// takes less than a second, and none of its messages has to be sent twice. On a machine that is busy with other
-// work a client waits for a processor, flood or not: then four times what it takes without the flood is allowed.
+// floodDelaysNobody: while one guest sends 50,000 DISCOVERs as fast as it can, every lease of another on the same
+// host takes less than a second, and none of its messages has to be sent twice.
 func floodDelaysNobody(s *script) {
 	n := s.network(signalbox.VXLAN)
 	bad, good := s.unaddressed(n, s.h1), s.unaddressed(n, s.h1)
@@ -91,9 +90,8 @@ func floodDelaysNobody(s *script) {
 	if asked != 2*len(flooded) {
 		s.Error("a message of the good guest was not answered within a second")
 	}
-	slices.Sort(flooded)
-	if middle := flooded[len(flooded)/2]; middle > max(time.Second, 4*quiet[0]) {
-		s.Errorf("a lease took %v during another guest's flood", middle)
+	if slowest := slices.Max(flooded); slowest > time.Second {
+		s.Errorf("a lease took %v during another guest's flood", slowest)
 	}
 }
 
