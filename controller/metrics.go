@@ -3,6 +3,9 @@ package controller
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/signalbox-sdn/signalbox/dhcp"
+	"github.com/signalbox-sdn/signalbox/flowpipeline"
 )
 
 // metrics is what the controller counts, in a registry of its own.
@@ -39,5 +42,8 @@ func newMetrics() *metrics {
 	}
 	m.registry.MustRegister(m.flowMods, m.repairs, m.drift, m.packets, m.refused, m.refusedFlows, m.compile, m.apply,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, o := range dhcp.Outcomes() { // there before they count, so that a rate can be taken of the first
+		m.packets.WithLabelValues(flowpipeline.PuntDHCP.String(), o.String())
+	}
 	return m
 }

@@ -147,11 +147,6 @@ func (tx *Tx) Port(ctx context.Context, id uuid.UUID) (*signalbox.Port, error) {
 	return tx.port(ctx, id, selectPort+` WHERE p.id = $1`)
 }
 
-// PortForShare is Port, and keeps the port from being deleted until the transaction ends. Many may hold it.
-func (tx *Tx) PortForShare(ctx context.Context, id uuid.UUID) (*signalbox.Port, error) {
-	return tx.port(ctx, id, selectPort+` WHERE p.id = $1 FOR KEY SHARE OF p`)
-}
-
 // PortForUpdate is Port, alone: others who want the row wait for this transaction.
 func (tx *Tx) PortForUpdate(ctx context.Context, id uuid.UUID) (*signalbox.Port, error) {
 	if _, err := tx.exec(ctx, `SELECT FROM ports WHERE id = $1 FOR UPDATE`, id); err != nil {

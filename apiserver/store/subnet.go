@@ -93,11 +93,6 @@ func (tx *Tx) Subnet(ctx context.Context, id uuid.UUID) (*signalbox.Subnet, erro
 	return tx.subnet(ctx, id, selectSubnet+` WHERE s.id = $1`)
 }
 
-// SubnetForShare is Subnet, and keeps the subnet from being deleted until the transaction ends. Many may hold it.
-func (tx *Tx) SubnetForShare(ctx context.Context, id uuid.UUID) (*signalbox.Subnet, error) {
-	return tx.subnet(ctx, id, selectSubnet+` WHERE s.id = $1 FOR KEY SHARE OF s`)
-}
-
 // SubnetForUpdate is Subnet, alone: others who want to change the row, and those who claim an address by name or release
 // one, wait for this transaction. Those who take the lowest address do not, as long as free rows are left.
 func (tx *Tx) SubnetForUpdate(ctx context.Context, id uuid.UUID) (*signalbox.Subnet, error) {
