@@ -21,6 +21,7 @@ func TestResilience(t *testing.T) {
 	w.script(t, "a restart of ovs-vswitchd mends itself", switchRestart)
 	w.script(t, "a reboot of a host mends itself", hostReboot)
 	w.script(t, "changes by hand are mended", handMadeChanges)
+	w.script(t, "changes by hand while the controller is dead are mended", handMadeInTheDark)
 	w.script(t, "garbage hurts nobody", garbage)
 	w.script(t, "silent peers hold nobody up", silence)
 	w.script(t, "two switches with one datapath id", twoWithOneName)
@@ -121,6 +122,19 @@ func handMadeChanges(s *script) {
 		s.Logf("mended %v after %s", time.Since(start).Round(time.Millisecond), what)
 		s.reaches(a, b)
 	}
+}
+
+// handMadeInTheDark: flows changed in place keep their cookies, and nobody was there to hear of it.
+func handMadeInTheDark(s *script) {
+	n := s.network(signalbox.VXLAN)
+	a, b := s.boot(n, s.h1), s.boot(n, s.h2)
+	s.reaches(a, b)
+	s.box.KillController()
+	_, err := s.h1.Ofctl(s.ctx, "mod-flows", "br-int", "actions=drop")
+	s.must(err)
+	s.cutOff(a, b.IP)
+	s.must(s.box.StartController(s.ctx))
+	s.reaches(a, b)
 }
 
 func garbage(s *script) {
