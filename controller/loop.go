@@ -157,7 +157,11 @@ func (l *loop) settle() {
 	for _, h := range l.hosts {
 		if ch := changes[h.row.ID]; ch != nil {
 			l.await(h, ch)
-			if h.synced {
+			switch {
+			case !h.synced:
+			case ch.Empty():
+				l.judgeAcknowledged(h)
+			default:
 				h.applier.add(ch, h.seq)
 			}
 		}

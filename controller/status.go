@@ -16,9 +16,12 @@ import (
 // A port's status is evidence: ACTIVE when the host that holds it has acknowledged its flows with a
 // barrier's reply, DOWN otherwise. It is derived anew from what the loop knows, never remembered.
 
-// await notes the local ports whose flows a difference touches: they are judged when it is acknowledged.
+// await notes the local ports whose flows a difference touches: they are judged when it is acknowledged. One
+// that is empty goes with what is on its way already, or needs no reply at all.
 func (l *loop) await(h *host, ch *flowpipeline.Change) {
-	h.seq++
+	if !ch.Empty() {
+		h.seq++
+	}
 	for u := range ch.Units {
 		if u.Kind != flowpipeline.PortUnit {
 			continue
@@ -39,8 +42,13 @@ func (l *loop) acknowledged(a *applier, seq uint64, refused map[flow.Cookie]stri
 	}
 	maps.Copy(h.refused, refused)
 	h.acked = seq
+	l.judgeAcknowledged(h)
+}
+
+// judgeAcknowledged derives the status of the ports that wait for nothing more.
+func (l *loop) judgeAcknowledged(h *host) {
 	for id, s := range h.waiting {
-		if s <= seq {
+		if s <= h.acked {
 			delete(h.waiting, id)
 			l.judge(id)
 		}
