@@ -83,7 +83,11 @@ func check[T any](t *testing.T, r *Resource[T], body []byte, all []Values, err e
 			if list, ok := v.([]signalbox.FixedIP); ok && partial(list) {
 				continue // what was left to us is shown only once it is chosen
 			}
-			again, err := parse(a.Kind.write(nil, v))
+			form := a.Kind.write(nil, v)
+			if string(form) == "null" {
+				continue // a zero that is shown as none: whether it may be asked for is not a matter of form
+			}
+			again, err := parse(form)
 			if err != nil {
 				t.Fatalf("%q: %s is shown as no JSON: %v", body, name, err)
 			}
