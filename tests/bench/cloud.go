@@ -97,7 +97,7 @@ func (c *cloud) settle() {
 			c.Fatalf("%v: %+v\n%s", r, hosts, testbed.Tail(c.controller.log, 5))
 		}
 	}()
-	c.await(fmt.Sprintf("three hosts in sync with %d ports", c.ports), time.Minute, func() bool {
+	c.await(fmt.Sprintf("three hosts in sync with %d ports", c.ports), 3*time.Minute, func() bool {
 		hosts = nil
 		if err := c.admin.call(c.ctx, http.MethodGet, "/v1/hosts", nil, &hosts); err != nil {
 			return false
