@@ -84,10 +84,14 @@ func (c *Conn) apply(ctx context.Context, ch Change) (r Result, err error) {
 		}
 		r.Added, r.Deleted, r.Bundles = r.Added+len(now.adds), r.Deleted+len(now.deletes), r.Bundles+1
 	}
-	if r.Failed, err = c.deleteMeters(ctx, ch.DeleteMeters); err != nil {
-		return r, err
+	if r.Failed, err = c.deleteMeters(ctx, ch.DeleteMeters); err != nil || !ch.empty() {
+		return r, err // each of these has waited for its own barrier
 	}
 	return r, c.barrier(ctx, nil)
+}
+
+func (ch *Change) empty() bool {
+	return len(ch.AddMeters)+len(ch.DeleteMeters)+len(ch.Adds)+len(ch.Deletes) == 0
 }
 
 // piece is what goes into one bundle.
@@ -132,7 +136,7 @@ func (c *Conn) commit(ctx context.Context, p piece) ([]Failure, error) {
 		}
 		return failures, refusal(failures, err)
 	}
-	err = c.control(ctx, bundle, of.OFPBCT_COMMIT_REQUEST)
+	err = c.seal(ctx, bundle)
 	failures = c.failures(mods, p)
 	return failures, refusal(failures, err)
 }
@@ -209,6 +213,21 @@ func (c *Conn) control(ctx context.Context, bundle uint32, what uint16) error {
 		return err
 	}
 	return c.wait(ctx, k)
+}
+
+// seal commits a bundle and waits until the switch forwards by it: the barrier goes out in the same breath.
+func (c *Conn) seal(ctx context.Context, bundle uint32) error {
+	xid := c.nextXID(2)
+	committed, forwards := c.expect(xid, 0, nil), c.expect(xid+1, 0, nil)
+	defer c.forget(committed.xid)
+	defer c.forget(forwards.xid)
+	if err := c.send(ctx, c.bulk, append(bundleControl(committed.xid, bundle, of.OFPBCT_COMMIT_REQUEST), barrierRequest(forwards.xid)...)); err != nil {
+		return err
+	}
+	if err := c.wait(ctx, committed); err != nil {
+		return err
+	}
+	return c.wait(ctx, forwards)
 }
 
 // barrier sends messages and then waits until the switch has done all that it was sent.
