@@ -37,8 +37,10 @@ type hypervisor struct {
 	wire *wiretap
 }
 
-// members is how many ports a network gets, dealt out over the hosts.
-const members = 48
+const (
+	members     = 48  // ports that a network gets, dealt out over the three hosts
+	membersAway = 240 // or, where most of them are on other hosts
+)
 
 // measureCloud measures what needs the whole: first with a few ports, then with many.
 func measureCloud(s *stage, t *table) {
@@ -166,7 +168,7 @@ func (c *cloud) growAway(ports int) {
 	for c.ports+len(here)+c.away < ports {
 		n := c.api.network(c.stage, "10.0.0.0/24")
 		c.networks = append(c.networks, n)
-		made := c.bulk(n, members)
+		made := c.bulk(n, membersAway)
 		here = append(here, made[:len(c.hosts)]...)
 		var there []signalbox.Binding
 		for i, p := range made[len(c.hosts):] {
