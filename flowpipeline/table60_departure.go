@@ -10,9 +10,10 @@ import "github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 //          to another router it comes here again; the TTL, and OVS's own limit of 64 resubmits within each
 //          other, bound that.
 
+// depart asks for IPv4, which is all that comes here: OVS wants to be sure that there is a TTL.
 func depart(d *draft, rt *router) {
 	for _, e := range rt.onNetworks() {
-		d.add(TableDeparture, 100, flow.Match{rt.has(), flow.IsSub(Egress, e.network)},
+		d.add(TableDeparture, 100, flow.Match{rt.has(), isIPv4(), flow.IsSub(Egress, e.network)},
 			"sends on from "+e.MAC.String(),
 			flow.Load{Dst: flow.EthSrc.Whole(), Value: flow.Ethernet(e.MAC)},
 			flow.DecTTL{},

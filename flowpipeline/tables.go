@@ -128,7 +128,7 @@ func Tables() []Table {
 			append([]flow.Subfield{Punt}, whole(flow.EthDst)...),
 			tables{TableDeparture, TableRefusal}, nil, refuse(PuntNoNeighbour)},
 		{TableDeparture, "departure", "from which MAC does the router send it on?",
-			fields{flow.Reg5, flow.Reg7},
+			fields{flow.Reg5, flow.Reg7, flow.EthType},
 			append([]flow.Subfield{Network, Routed, Router}, whole(flow.EthSrc)...),
 			tables{TableSwitching}, []verb{hop, back}, nil},
 		{TableRefusal, "refusal", "may the controller tell the sender why it does not go on?",
