@@ -2,7 +2,6 @@ package flowpipeline
 
 import (
 	"bytes"
-	"iter"
 	"maps"
 	"slices"
 
@@ -471,6 +470,3 @@ func (f *Facts) HostByDatapath(id signalbox.DatapathID) *signalbox.Host {
 	}
 	return nil
 }
-
-// NetworksOn is the networks that have a port on a host, in no order.
-func (f *Facts) NetworksOn(host uuid.UUID) iter.Seq[uuid.UUID] { return maps.Keys(f.present[host]) }
