@@ -707,3 +707,59 @@ func TestAHostThatLeavesLeavesNothing(t *testing.T) {
 		t.Errorf("%d units, %d facts read, %d hosts are left", len(c.units), len(c.readers), len(c.hosts))
 	}
 }
+
+func TestANewVMRecompilesNoHostAndNoRouter(t *testing.T) {
+	w := loadTopology(t, "testdata/routed.txt")
+	c := w.compile()
+	p := *w.port["green2"]
+	p.ID, p.Key, p.MAC[5] = idOf("port", "green3"), 0x99, 5
+	p.FixedIPs = []signalbox.FixedIP{{SubnetID: p.FixedIPs[0].SubnetID, Addr: netip.MustParseAddr("10.0.2.5")}}
+	p.Binding = &signalbox.Binding{PortID: p.ID, HostID: idOf("host", "b"), Interface: "tap99"}
+	c.Facts.SetPort(&p)
+	changes := c.Step()
+	if len(changes) != 2 {
+		t.Errorf("%d hosts change, not those two that route to green", len(changes))
+	}
+	for host, ch := range changes {
+		for u := range ch.Units {
+			if u.ID != p.ID && u.ID != p.NetworkID {
+				t.Errorf("on %s, unit %v is compiled again", w.names[host], u)
+			}
+		}
+	}
+	for _, f := range changes[idOf("host", "a")].Adds {
+		if f.Table != TableSwitching && f.Table != TableNextHop {
+			t.Errorf("a, which only routes to green, gets %s", &f)
+		}
+	}
+}
+
+func TestAHostNeedsTheNetworksThatRoutersJoin(t *testing.T) {
+	w := loadTopology(t, "testdata/routed.txt")
+	c := w.compile()
+	names := func(host string) (out []string) {
+		for id := range c.Networks(idOf("host", host)) {
+			out = append(out, w.names[id])
+		}
+		slices.Sort(out)
+		return out
+	}
+	want := []string{"between", "blue", "deep", "green", "grey", "lone", "other", "other2", "pink", "red"}
+	if got := names("a"); !slices.Equal(got, want) {
+		t.Errorf("a needs %v, not %v", got, want)
+	}
+	if got := names("c"); len(got) != 0 {
+		t.Errorf("c, without a port, needs %v", got)
+	}
+	for range c.Networks(idOf("host", "a")) {
+		break // a reader may stop early
+	}
+
+	down := *w.router["main"]
+	down.AdminStateUp = false
+	c.Facts.SetRouter(&down)
+	c.Step()
+	if got := names("a"); !slices.Equal(got, []string{"blue", "grey", "lone", "other", "other2", "red"}) {
+		t.Errorf("without its router, a needs %v", got)
+	}
+}
