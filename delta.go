@@ -11,6 +11,7 @@ const (
 	KindSubnet  Kind = "subnet"
 	KindPort    Kind = "port"
 	KindHost    Kind = "host"
+	KindRouter  Kind = "router"
 )
 
 // Ref names one row.
@@ -27,10 +28,11 @@ type Delta struct {
 	Subnets  []Subnet
 	Ports    []Port
 	Hosts    []Host
+	Routers  []Router
 	Gone     []Ref
 }
 
 // Empty reports whether the delta says nothing.
 func (d *Delta) Empty() bool {
-	return !d.Full && len(d.Networks)+len(d.Subnets)+len(d.Ports)+len(d.Hosts)+len(d.Gone) == 0
+	return !d.Full && len(d.Networks)+len(d.Subnets)+len(d.Ports)+len(d.Hosts)+len(d.Routers)+len(d.Gone) == 0
 }

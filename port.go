@@ -26,10 +26,16 @@ type Role string
 const (
 	RoleVIF  Role = ""     // a VM's, or anybody's: can be bound to an interface
 	RoleDHCP Role = "dhcp" // the address DHCP answers from; bound to no interface
+	// RoleRouterInterface is a router's end on a network: its addresses are the router's there. It is
+	// bound to no interface: every host that has the network forwards for it.
+	RoleRouterInterface Role = "router_interface"
 )
 
-// DeviceOwnerDHCP is the device_owner shown on ports of RoleDHCP.
-const DeviceOwnerDHCP = "network:dhcp"
+// The device_owner shown on ports that are Signalbox's own.
+const (
+	DeviceOwnerDHCP            = "network:dhcp"
+	DeviceOwnerRouterInterface = "network:router_interface"
+)
 
 // FixedIP is one address of a port and the subnet it was taken from.
 type FixedIP struct {
@@ -51,6 +57,7 @@ type Port struct {
 	DeviceID     string
 	DeviceOwner  string
 	Role         Role
+	RouterID     uuid.UUID // of RoleRouterInterface; Nil for every other
 	Status       Status
 	Binding      *Binding // nil while no host holds the port
 	Meta

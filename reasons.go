@@ -11,6 +11,11 @@ const (
 	ReasonNetworkInUse    Reason = "network in use"     // ports are left on the network
 	ReasonSubnetInUse     Reason = "subnet in use"      // ports hold addresses of the subnet
 	ReasonPortInUse       Reason = "port in use"        // another resource depends on the port
+	ReasonRouterInUse     Reason = "router in use"      // the router has interfaces
+	ReasonGatewayInUse    Reason = "gateway in use"     // a router's interface has the subnet's gateway address
+	ReasonRouteInUse      Reason = "route in use"       // a router's static route goes by the interface
+	ReasonNoInterface     Reason = "no interface"       // the port is no interface of the router
+	ReasonNotOnSubnet     Reason = "not on subnet"      // the router has no interface on the subnet
 	ReasonUnknownFilter   Reason = "unknown filter"     // a list was asked by an attribute that it cannot be filtered or sorted by
 	ReasonBusy            Reason = "try again"          // a transaction lost against others too often
 	ReasonDatabase        Reason = "database not there" // no connection, or it broke
@@ -29,6 +34,9 @@ const (
 	ReasonAutoAddress      Reason = "auto address"       // addresses of a SLAAC subnet follow from the MAC and cannot be chosen
 	ReasonMTUTooSmall      Reason = "mtu too small"      // IPv6 needs 1280 bytes (RFC 8200)
 	ReasonPortBound        Reason = "port bound"         // a host holds the port
+	ReasonInvalidRoutes    Reason = "invalid routes"     // a route's next hop is not where the router could send to
+	ReasonTooManyRoutes    Reason = "too many routes"    // more static routes than a router may have
+	ReasonSubnetMismatch   Reason = "subnet mismatch"    // the named port is not on the named subnet
 	ReasonServicePort      Reason = "service port"       // the port belongs to a service and lives as long as that
 	ReasonRevisionMismatch Reason = "revision mismatch"  // the row has changed since the client read it
 	ReasonMethod           Reason = "method not allowed" // the URL is right, the verb is not

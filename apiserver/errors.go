@@ -142,6 +142,22 @@ func name(e *signalbox.Error) string {
 		return "PortBound"
 	case signalbox.ReasonServicePort:
 		return "ServicePortInUse"
+	case signalbox.ReasonRouterInUse:
+		return "RouterInUse"
+	case signalbox.ReasonGatewayInUse:
+		return "GatewayIpInUse"
+	case signalbox.ReasonRouteInUse:
+		return "RouterInterfaceInUseByRoute"
+	case signalbox.ReasonNoInterface:
+		return "RouterInterfaceNotFound"
+	case signalbox.ReasonNotOnSubnet:
+		return "RouterInterfaceNotFoundForSubnet"
+	case signalbox.ReasonSubnetMismatch:
+		return "SubnetMismatchForPort"
+	case signalbox.ReasonInvalidRoutes:
+		return "InvalidRoutes"
+	case signalbox.ReasonTooManyRoutes:
+		return "RoutesExhausted"
 	case signalbox.ReasonRevisionMismatch:
 		return "RevisionNumberConstraintFailed"
 	case signalbox.ReasonNotAcceptable:

@@ -15,6 +15,7 @@ type route struct {
 // routes is everything there is.
 func (s *Server) routes() []route {
 	networks, subnets, ports := s.networks(), s.subnets(), s.ports()
+	routers := s.routers()
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return []route{
 		{get, "/", s.versions},
@@ -45,6 +46,18 @@ func (s *Server) routes() []route {
 		{get, "/v2.0/ports/:id", ports.show},
 		{put, "/v2.0/ports/:id", ports.update},
 		{del, "/v2.0/ports/:id", ports.remove},
+
+		{get, "/v2.0/routers", routers.list},
+		{post, "/v2.0/routers", routers.create},
+		{put, "/v2.0/routers", routers.none},
+		{del, "/v2.0/routers", routers.none},
+		{get, "/v2.0/routers/:id", routers.show},
+		{put, "/v2.0/routers/:id", routers.update},
+		{del, "/v2.0/routers/:id", routers.remove},
+		{put, "/v2.0/routers/:id/add_router_interface", routers.addInterface},
+		{put, "/v2.0/routers/:id/remove_router_interface", routers.removeInterface},
+		{put, "/v2.0/routers/:id/add_extraroutes", routers.addRoutes},
+		{put, "/v2.0/routers/:id/remove_extraroutes", routers.removeRoutes},
 	}
 }
 

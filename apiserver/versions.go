@@ -36,7 +36,7 @@ func (s *Server) index(c echo.Context) error {
 		Links      []link `json:"links"`
 	}
 	var all []resource
-	for _, name := range []string{"network", "subnet", "port"} {
+	for _, name := range []string{"network", "subnet", "port", "router"} {
 		all = append(all, resource{name, name + "s", []link{{"self", here(c, "/v2.0/"+name+"s")}}})
 	}
 	return c.JSON(http.StatusOK, map[string]any{"resources": all})

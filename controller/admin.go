@@ -153,6 +153,8 @@ func (l *loop) explain(f *flow.Flow) FlowReport {
 		r.Name = p.Name
 	} else if n := facts.Network(f.Why.ID); n != nil {
 		r.Name = n.Name
+	} else if rt := facts.Router(f.Why.ID); rt != nil {
+		r.Name = rt.Name
 	} else if h := facts.Host(f.Why.ID); h != nil {
 		r.Name = h.Name
 	}
@@ -193,7 +195,7 @@ type PortReport struct {
 	Host      string          `json:"host"`
 	Interface string          `json:"interface"`
 	BoundBy   string          `json:"bound_by"`
-	Hosts     map[string]bool `json:"hosts"` // each host that has the port's network -> all its flows are acknowledged
+	Hosts     map[string]bool `json:"hosts"` // each host that needs the port's network -> all its flows are acknowledged
 	Wired     bool            `json:"wired"` // bound, and acknowledged by all of them
 }
 
@@ -249,7 +251,7 @@ func (l *loop) reportPort(id uuid.UUID) (PortReport, bool) {
 	}
 	out := PortReport{ID: id, Hosts: map[string]bool{}, Wired: p.Binding != nil}
 	for _, h := range l.hosts {
-		for n := range l.compiler.Facts.NetworksOn(h.row.ID) {
+		for n := range l.compiler.Networks(h.row.ID) {
 			if n == p.NetworkID {
 				acked := h.synced && h.acked == h.seq
 				out.Hosts[h.name()] = acked

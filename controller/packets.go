@@ -49,7 +49,11 @@ func (s *session) answer(ctx context.Context, p openflow.PacketIn) {
 		outcome := s.answerDHCP(ctx, p)
 		s.c.metrics.packets.WithLabelValues(reason.String(), outcome.String()).Inc()
 	default:
-		s.c.metrics.packets.WithLabelValues("unknown", "dropped").Inc()
+		outcome := "dropped"
+		if reason.Refused() {
+			outcome = s.answerRefused(ctx, p, reason)
+		}
+		s.c.metrics.packets.WithLabelValues(reason.String(), outcome).Inc()
 	}
 }
 

@@ -77,8 +77,11 @@ func (l *loop) derive(p *signalbox.Port) (signalbox.Status, bool) {
 	if !p.AdminStateUp || n == nil || !n.AdminStateUp {
 		return signalbox.Down, true
 	}
-	if p.Role == signalbox.RoleDHCP {
+	switch p.Role {
+	case signalbox.RoleDHCP:
 		return signalbox.Active, true // it is where the controller answers from, and the controller is here
+	case signalbox.RoleRouterInterface:
+		return signalbox.Active, true // it is in no one place: every host forwards for it
 	}
 	if p.Binding == nil {
 		return signalbox.Down, true

@@ -12,8 +12,8 @@ import (
 )
 
 // Open vSwitch forgets, or never knew, the MAC address of a tunnel's far end, and loses the first packet
-// while it asks. So each pair of hosts that share a network gets an early packet of ours, which the far
-// end drops: its tunnel key, 0, is no network's.
+// while it asks. So each pair of hosts that share a network, or whose networks a router joins, gets an early
+// packet of ours, which the far end drops: its tunnel key, 0, is no network's.
 
 // peer is a tunnel's far end, and the OpenFlow port that leads there.
 type peer struct {
@@ -26,7 +26,7 @@ func (l *loop) peers(h *host) []peer {
 	facts := l.compiler.Facts
 	seen := map[uuid.UUID]bool{h.row.ID: true}
 	var out []peer
-	for network := range facts.NetworksOn(h.row.ID) {
+	for network := range l.compiler.Networks(h.row.ID) {
 		n := facts.Network(network)
 		if n == nil {
 			continue

@@ -63,6 +63,23 @@ func (e *estate) compile(hosts ...uuid.UUID) *Compiler {
 	return c
 }
 
+// route joins the networks by routers of so many interfaces each, which have .255.1 of the blocks that the
+// networks then get.
+func (e *estate) route(interfaces int) *estate {
+	for n := range e.delta.Networks {
+		e.delta.Subnets[n].CIDR = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n % interfaces)}), 16)
+		router := id("router", n/interfaces)
+		if n%interfaces == 0 {
+			e.delta.Routers = append(e.delta.Routers, signalbox.Router{ID: router, Key: signalbox.RouterKey(len(e.delta.Routers) + 1), AdminStateUp: true})
+		}
+		no := 1<<20 + n
+		e.delta.Ports = append(e.delta.Ports, signalbox.Port{ID: id("port", no), Key: signalbox.PortKey(no), NetworkID: id("network", n), AdminStateUp: true,
+			MAC: signalbox.MAC{0xfa, 0x16, 0x3f, 0, byte(n >> 8), byte(n)}, Role: signalbox.RoleRouterInterface, RouterID: router,
+			FixedIPs: []signalbox.FixedIP{{SubnetID: id("subnet", n), Addr: netip.AddrFrom4([4]byte{10, byte(n % interfaces), 255, 1})}}})
+	}
+	return e
+}
+
 // A host of some 20,000 flows: 100 networks of 36 ports, a third of them here.
 func bigHost() *estate { return newEstate(3, 100, 36) }
 
@@ -120,6 +137,7 @@ func BenchmarkOnePortChange(b *testing.B) {
 	}{
 		{"host_of_20000_flows", bigHost(), 1},
 		{"three_hosts_of_20000_flows", bigHost(), 3},
+		{"three_hosts_100_routers_of_10_networks_of_20_ports", newEstate(3, 1000, 20).route(10), 3},
 		{"three_hosts_network_of_100_ports", newEstate(3, 1, 100), 3},
 		{"three_hosts_network_of_5000_ports", newEstate(3, 1, 5000), 3},
 	} {
@@ -137,6 +155,7 @@ func BenchmarkOnePortChange(b *testing.B) {
 					b.Fatal("not every host changed")
 				}
 			}
+			b.ReportMetric(float64(c.Size(tt.e.hosts[0])), "flows")
 		})
 		b.Run(tt.name+"/come_and_go", func(b *testing.B) {
 			b.ReportAllocs()

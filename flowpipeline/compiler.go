@@ -3,6 +3,7 @@ package flowpipeline
 import (
 	"bytes"
 	"cmp"
+	"iter"
 	"slices"
 
 	"github.com/google/uuid"
@@ -15,9 +16,12 @@ type UnitKind uint8
 
 // Kinds of units.
 const (
-	HostUnit    UnitKind = iota // what every host has; children: the networks that it needs
-	NetworkUnit                 // a network on a host; children: the network's ports
-	PortUnit                    // a port as one host sees it: its own, or another's
+	HostUnit       UnitKind = iota // what every host has; children: the networks and routers that it needs
+	RouterUnit                     // a router on a host that can reach it
+	NetworkUnit                    // a network on a host that has a port of it; children: the network's ports
+	FarNetworkUnit                 // a network on a host that only routes to it; children: its ports
+	PortUnit                       // a port as a host with its network sees it: its own, or another's
+	FarPortUnit                    // a port as a host that routes to its network sees it
 	unitKinds
 )
 
@@ -25,14 +29,14 @@ const (
 type Unit struct {
 	Host uuid.UUID
 	Kind UnitKind
-	ID   uuid.UUID // of the network or port; Nil for HostUnit
+	ID   uuid.UUID // of the router, network or port; Nil for HostUnit
 }
 
 // Compiled is what a unit comes to.
 type Compiled struct {
 	Flows    []flow.Flow
 	Meters   []flow.RateLimit
-	Children []Unit // of one kind, in the order of their ids
+	Children []Unit // in the order of compareUnits
 }
 
 // Change is the difference between what a host's switch was to hold and is to hold now.
@@ -224,7 +228,10 @@ func (c *Compiler) drop(u, parent Unit, s step) {
 	delete(c.dirty[u.Kind], u)
 }
 
-func compareUnits(a, b Unit) int { return bytes.Compare(a.ID[:], b.ID[:]) }
+// compareUnits orders a unit's children: by kind, then by id.
+func compareUnits(a, b Unit) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), bytes.Compare(a.ID[:], b.ID[:]))
+}
 
 // diff compares two sorted lists.
 func diff[T any](old, new []T, compare func(a, b T) int) (gone, came []T) {
@@ -355,6 +362,22 @@ func (c *Change) sort() {
 	slices.Sort(c.Deletes)
 	slices.SortFunc(c.AddMeters, func(a, b flow.RateLimit) int { return cmp.Compare(a.ID, b.ID) })
 	slices.Sort(c.DeleteMeters)
+}
+
+// Networks is the networks that a host needs: those of its ports, and those that routers join to them. It
+// tells how things were at the last Step.
+func (c *Compiler) Networks(host uuid.UUID) iter.Seq[uuid.UUID] {
+	return func(yield func(uuid.UUID) bool) {
+		top := c.units[Unit{Host: host, Kind: HostUnit}]
+		if top == nil {
+			return
+		}
+		for _, u := range top.children {
+			if (u.Kind == NetworkUnit || u.Kind == FarNetworkUnit) && !yield(u.ID) {
+				return
+			}
+		}
+	}
 }
 
 // Size is how many flows a host is to hold.

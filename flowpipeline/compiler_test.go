@@ -20,6 +20,8 @@ const (
 	worldHosts    = 3
 	worldNetworks = 4
 	worldPorts    = 8
+	worldRouters  = 3
+	worldEnds     = 5 // interfaces of routers: ports with numbers after the others'
 )
 
 // world is a compiler that is told of changes as they come, and the switches as its changes leave them.
@@ -29,6 +31,7 @@ type world struct {
 	networks map[uuid.UUID]*signalbox.Network
 	subnets  map[uuid.UUID]*signalbox.Subnet
 	ports    map[uuid.UUID]*signalbox.Port
+	routers  map[uuid.UUID]*signalbox.Router
 	switches map[uuid.UUID]*Switch
 	joined   map[uuid.UUID]bool
 	held     map[uuid.UUID]map[flow.Cookie]flow.Flow
@@ -39,7 +42,7 @@ func newWorld() *world {
 	return &world{c: NewCompiler(),
 		hosts: map[uuid.UUID]*signalbox.Host{}, networks: map[uuid.UUID]*signalbox.Network{},
 		subnets: map[uuid.UUID]*signalbox.Subnet{}, ports: map[uuid.UUID]*signalbox.Port{},
-		switches: map[uuid.UUID]*Switch{}, joined: map[uuid.UUID]bool{},
+		routers: map[uuid.UUID]*signalbox.Router{}, switches: map[uuid.UUID]*Switch{}, joined: map[uuid.UUID]bool{},
 		held: map[uuid.UUID]map[flow.Cookie]flow.Flow{}, meters: map[uuid.UUID]map[uint32]flow.RateLimit{}}
 }
 
@@ -57,12 +60,16 @@ func (w *world) drawHost(t *rapid.T, n int) {
 	if mostly(t, "tunnels") {
 		h.TunnelIP = netip.AddrFrom4([4]byte{192, 0, 2, byte(10*n + rapid.IntRange(0, 1).Draw(t, "address"))})
 	}
+	if mostly(t, "mac") {
+		h.MAC = signalbox.MAC{0x0e, 0, 0, 0, byte(rapid.IntRange(0, 1).Draw(t, "made")), byte(n)}
+	}
 	w.hosts[h.ID] = h
 	w.c.Facts.Apply(&signalbox.Delta{Hosts: []signalbox.Host{*h}})
 }
 
 func (w *world) drawNetwork(t *rapid.T, n int) {
-	net := &signalbox.Network{ID: id("network", n), Key: signalbox.NetworkKey(n + 1), AdminStateUp: mostly(t, "up")}
+	net := &signalbox.Network{ID: id("network", n), Key: signalbox.NetworkKey(n + 1), AdminStateUp: mostly(t, "up"),
+		MTU: rapid.SampledFrom([]int{0, 1400, 1450, 1500}).Draw(t, "mtu")}
 	net.Segment.Type = rapid.SampledFrom([]signalbox.NetworkType{signalbox.Local, signalbox.Flat, signalbox.VLAN,
 		signalbox.GRE, signalbox.VXLAN, signalbox.VXLAN}).Draw(t, "type")
 	switch number := uint32(100*n + rapid.IntRange(1, 2).Draw(t, "segment")); {
@@ -79,7 +86,10 @@ func (w *world) drawNetwork(t *rapid.T, n int) {
 
 func (w *world) drawSubnet(t *rapid.T, network, version int) {
 	s := &signalbox.Subnet{ID: subnetID(network, version), NetworkID: id("network", network), EnableDHCP: rapid.Bool().Draw(t, "dhcp"),
-		CIDR: netip.MustParsePrefix(map[int]string{4: "10.0.0.0/24", 6: "2001:db8::/64"}[version])}
+		CIDR: netip.MustParsePrefix("2001:db8::/64")}
+	if version == 4 {
+		s.CIDR = netip.MustParsePrefix(rapid.SampledFrom([]string{"10.0.0.0/24", fmt.Sprintf("10.%d.0.0/16", network), "10.0.0.128/25", "10.0.0.8/31"}).Draw(t, "cidr"))
+	}
 	w.subnets[s.ID] = s
 	w.c.Facts.Apply(&signalbox.Delta{Subnets: []signalbox.Subnet{*s}})
 }
@@ -127,6 +137,54 @@ func (w *world) drawPort(t *rapid.T, n int) {
 	}
 	if what == "role" {
 		p.Role = rapid.SampledFrom([]signalbox.Role{signalbox.RoleVIF, signalbox.RoleDHCP}).Draw(t, "role")
+	}
+	w.ports[p.ID] = p
+	w.c.Facts.Apply(&signalbox.Delta{Ports: []signalbox.Port{*p}})
+}
+
+func (w *world) drawRouter(t *rapid.T, n int) {
+	r := &signalbox.Router{ID: id("router", n), Key: signalbox.RouterKey(n + 1), AdminStateUp: mostly(t, "up"), Name: rapid.StringN(0, 3, 3).Draw(t, "name")}
+	for range rapid.IntRange(0, 3).Draw(t, "routes") {
+		r.Routes = append(r.Routes, signalbox.Route{
+			Destination: netip.MustParsePrefix(rapid.SampledFrom([]string{"0.0.0.0/0", "10.0.0.0/24", "10.0.0.0/8", "192.0.2.7/24", "2001:db8::/32"}).Draw(t, "to")),
+			NextHop:     netip.MustParseAddr(rapid.SampledFrom([]string{"10.0.0.1", "10.0.0.200", "10.0.0.201", "10.1.0.7", "2001:db8::1"}).Draw(t, "by"))})
+	}
+	w.routers[r.ID] = r
+	w.c.Facts.Apply(&signalbox.Delta{Routers: []signalbox.Router{*r}})
+}
+
+// drawInterface draws an interface of a router, or one thing of one that is there: among these, that it was
+// an interface at all.
+func (w *world) drawInterface(t *rapid.T, n int) {
+	no := worldPorts + n
+	p := &signalbox.Port{ID: id("port", no), Key: signalbox.PortKey(no + 1), Role: signalbox.RoleRouterInterface}
+	what := ""
+	if old := w.ports[p.ID]; old != nil {
+		*p = *old
+		what = rapid.SampledFrom([]string{"up", "mac", "network", "addresses", "router", "role", "name"}).Draw(t, "what")
+	}
+	if what == "" || what == "up" {
+		p.AdminStateUp = mostly(t, "up")
+	}
+	if what == "" || what == "mac" {
+		p.MAC = signalbox.MAC{byte(rapid.SampledFrom([]int{0xfa, 0xfa, 0xfb, 0xfc}).Draw(t, "mac")), 0, 0, 0, 1, byte(n)}
+	}
+	if what == "" || what == "router" {
+		p.RouterID = id("router", rapid.IntRange(0, worldRouters-1).Draw(t, "router"))
+	}
+	if what == "role" {
+		p.Role = rapid.SampledFrom([]signalbox.Role{signalbox.RoleRouterInterface, signalbox.RoleVIF}).Draw(t, "role")
+	}
+	if what == "name" {
+		p.Name = rapid.StringN(0, 3, 3).Draw(t, "name")
+	}
+	if what == "" || what == "network" || what == "addresses" {
+		network := rapid.IntRange(0, worldNetworks-1).Draw(t, "network")
+		p.NetworkID = id("network", network)
+		p.FixedIPs = []signalbox.FixedIP{{SubnetID: subnetID(network, 4), Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(200 + n)})}}
+		if rapid.Bool().Draw(t, "v6") {
+			p.FixedIPs = append(p.FixedIPs, signalbox.FixedIP{SubnetID: subnetID(network, 6), Addr: netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", n))})
+		}
 	}
 	w.ports[p.ID] = p
 	w.c.Facts.Apply(&signalbox.Delta{Ports: []signalbox.Port{*p}})
@@ -208,6 +266,12 @@ func (w *world) populate(t *rapid.T) {
 	for n := range worldPorts {
 		w.drawPort(t, n)
 	}
+	for n := range worldRouters {
+		w.drawRouter(t, n)
+	}
+	for n := range worldEnds {
+		w.drawInterface(t, n)
+	}
 }
 
 func (w *world) join(n int) {
@@ -232,6 +296,7 @@ func (w *world) drop(kind signalbox.Kind, n int) {
 	delete(w.networks, ref.ID)
 	delete(w.subnets, ref.ID)
 	delete(w.ports, ref.ID)
+	delete(w.routers, ref.ID)
 	w.c.Facts.Apply(&signalbox.Delta{Gone: []signalbox.Ref{ref}})
 }
 
@@ -240,7 +305,9 @@ func (w *world) change(t *rapid.T) {
 	host := rapid.IntRange(0, worldHosts-1).Draw(t, "host")
 	network := rapid.IntRange(0, worldNetworks-1).Draw(t, "network")
 	port := rapid.IntRange(0, worldPorts-1).Draw(t, "port")
-	switch rapid.IntRange(0, 25).Draw(t, "change") {
+	router := rapid.IntRange(0, worldRouters-1).Draw(t, "router")
+	end := rapid.IntRange(0, worldEnds-1).Draw(t, "end")
+	switch rapid.IntRange(0, 34).Draw(t, "change") {
 	case 0:
 		w.drawHost(t, host)
 	case 1, 2:
@@ -268,6 +335,17 @@ func (w *world) change(t *rapid.T) {
 	case 16:
 		delete(w.ports, id("port", port)) // forgotten by a whole view, not by name
 		w.c.Facts.Apply(w.delta())
+	case 17:
+		w.drop(signalbox.KindPort, worldPorts+end)
+	case 18:
+		w.drop(signalbox.KindRouter, router)
+	case 19:
+		delete(w.routers, id("router", router))
+		w.c.Facts.Apply(w.delta())
+	case 20, 21, 22:
+		w.drawRouter(t, router)
+	case 23, 24, 25, 26:
+		w.drawInterface(t, end)
 	default:
 		w.drawPort(t, port)
 	}
@@ -283,6 +361,9 @@ func (w *world) delta() *signalbox.Delta {
 	}
 	for _, s := range w.subnets {
 		d.Subnets = append(d.Subnets, *s)
+	}
+	for _, r := range w.routers {
+		d.Routers = append(d.Routers, *r)
 	}
 	for _, p := range w.ports {
 		d.Ports = append(d.Ports, *p)
@@ -624,5 +705,61 @@ func TestAHostThatLeavesLeavesNothing(t *testing.T) {
 	}
 	if len(c.units) != 0 || len(c.readers) != 0 || len(c.hosts) != 0 || len(c.Step()) != 0 {
 		t.Errorf("%d units, %d facts read, %d hosts are left", len(c.units), len(c.readers), len(c.hosts))
+	}
+}
+
+func TestANewVMRecompilesNoHostAndNoRouter(t *testing.T) {
+	w := loadTopology(t, "testdata/routed.txt")
+	c := w.compile()
+	p := *w.port["green2"]
+	p.ID, p.Key, p.MAC[5] = idOf("port", "green3"), 0x99, 5
+	p.FixedIPs = []signalbox.FixedIP{{SubnetID: p.FixedIPs[0].SubnetID, Addr: netip.MustParseAddr("10.0.2.5")}}
+	p.Binding = &signalbox.Binding{PortID: p.ID, HostID: idOf("host", "b"), Interface: "tap99"}
+	c.Facts.SetPort(&p)
+	changes := c.Step()
+	if len(changes) != 2 {
+		t.Errorf("%d hosts change, not those two that route to green", len(changes))
+	}
+	for host, ch := range changes {
+		for u := range ch.Units {
+			if u.ID != p.ID && u.ID != p.NetworkID {
+				t.Errorf("on %s, unit %v is compiled again", w.names[host], u)
+			}
+		}
+	}
+	for _, f := range changes[idOf("host", "a")].Adds {
+		if f.Table != TableSwitching && f.Table != TableNextHop {
+			t.Errorf("a, which only routes to green, gets %s", &f)
+		}
+	}
+}
+
+func TestAHostNeedsTheNetworksThatRoutersJoin(t *testing.T) {
+	w := loadTopology(t, "testdata/routed.txt")
+	c := w.compile()
+	names := func(host string) (out []string) {
+		for id := range c.Networks(idOf("host", host)) {
+			out = append(out, w.names[id])
+		}
+		slices.Sort(out)
+		return out
+	}
+	want := []string{"between", "blue", "deep", "green", "grey", "lone", "other", "other2", "pink", "red"}
+	if got := names("a"); !slices.Equal(got, want) {
+		t.Errorf("a needs %v, not %v", got, want)
+	}
+	if got := names("c"); len(got) != 0 {
+		t.Errorf("c, without a port, needs %v", got)
+	}
+	for range c.Networks(idOf("host", "a")) {
+		break // a reader may stop early
+	}
+
+	down := *w.router["main"]
+	down.AdminStateUp = false
+	c.Facts.SetRouter(&down)
+	c.Step()
+	if got := names("a"); !slices.Equal(got, []string{"blue", "grey", "lone", "other", "other2", "red"}) {
+		t.Errorf("without its router, a needs %v", got)
 	}
 }

@@ -2,7 +2,6 @@ package flowpipeline
 
 import (
 	"bytes"
-	"iter"
 	"maps"
 	"slices"
 
@@ -36,10 +35,14 @@ type Facts struct {
 	networks map[uuid.UUID]*signalbox.Network
 	subnets  map[uuid.UUID]*signalbox.Subnet
 	ports    map[uuid.UUID]*signalbox.Port
+	routers  map[uuid.UUID]*signalbox.Router
 	switches map[uuid.UUID]*Switch
 
-	members map[uuid.UUID][]Member          // network -> its ports, in the order of their ids
-	present map[uuid.UUID]map[uuid.UUID]int // host -> network -> how many of its ports are held there
+	members map[uuid.UUID][]Member               // network -> its ports, in the order of their ids
+	present map[uuid.UUID]map[uuid.UUID]int      // host -> network -> how many of its ports are held there
+	ends    map[uuid.UUID]map[uuid.UUID]struct{} // router -> its interface ports
+	joined  map[uuid.UUID]map[uuid.UUID]int      // network -> router -> how many interfaces it has there
+	keys    map[signalbox.RouterKey]uuid.UUID    // of routers
 
 	changed func(Fact)
 }
@@ -72,6 +75,10 @@ const (
 	factSwitch                         // a switch's tunnel and patch ports
 	factInterfaces                     // which interfaces of a switch nobody knows
 	factInterface                      // one interface of a switch
+	factMTU                            // a network's MTU
+	factRouter                         // a router's row
+	factEnds                           // which interfaces a router has
+	factJoined                         // which routers have an interface on a network
 )
 
 // NewFacts is an empty set of facts. changed may be nil.
@@ -84,9 +91,13 @@ func NewFacts(changed func(Fact)) *Facts {
 		networks: map[uuid.UUID]*signalbox.Network{},
 		subnets:  map[uuid.UUID]*signalbox.Subnet{},
 		ports:    map[uuid.UUID]*signalbox.Port{},
+		routers:  map[uuid.UUID]*signalbox.Router{},
 		switches: map[uuid.UUID]*Switch{},
 		members:  map[uuid.UUID][]Member{},
 		present:  map[uuid.UUID]map[uuid.UUID]int{},
+		ends:     map[uuid.UUID]map[uuid.UUID]struct{}{},
+		joined:   map[uuid.UUID]map[uuid.UUID]int{},
+		keys:     map[signalbox.RouterKey]uuid.UUID{},
 		changed:  changed,
 	}
 }
@@ -104,6 +115,9 @@ func (f *Facts) Apply(d *signalbox.Delta) {
 	}
 	for i := range d.Subnets {
 		f.SetSubnet(&d.Subnets[i])
+	}
+	for i := range d.Routers {
+		f.SetRouter(&d.Routers[i])
 	}
 	for i := range d.Ports {
 		f.SetPort(&d.Ports[i])
@@ -127,7 +141,11 @@ func (f *Facts) dropUnnamed(d *signalbox.Delta) {
 	for i := range d.Ports {
 		named[signalbox.Ref{Kind: signalbox.KindPort, ID: d.Ports[i].ID}] = true
 	}
+	for i := range d.Routers {
+		named[signalbox.Ref{Kind: signalbox.KindRouter, ID: d.Routers[i].ID}] = true
+	}
 	dropMissing(f, f.ports, signalbox.KindPort, named)
+	dropMissing(f, f.routers, signalbox.KindRouter, named)
 	dropMissing(f, f.subnets, signalbox.KindSubnet, named)
 	dropMissing(f, f.networks, signalbox.KindNetwork, named)
 	dropMissing(f, f.hosts, signalbox.KindHost, named)
@@ -147,14 +165,23 @@ func (f *Facts) Drop(ref signalbox.Ref) {
 	case signalbox.KindHost:
 		drop(f, f.hosts, factHost, ref.ID)
 	case signalbox.KindNetwork:
+		if f.networks[ref.ID] != nil {
+			f.changed(Fact{kind: factMTU, id: ref.ID})
+		}
 		drop(f, f.networks, factNetwork, ref.ID)
 	case signalbox.KindSubnet:
 		drop(f, f.subnets, factSubnet, ref.ID)
 	case signalbox.KindPort:
 		if p := f.ports[ref.ID]; p != nil {
 			f.leave(p)
+			f.unplug(p)
 		}
 		drop(f, f.ports, factPort, ref.ID)
+	case signalbox.KindRouter:
+		if r := f.routers[ref.ID]; r != nil && f.keys[r.Key] == r.ID {
+			delete(f.keys, r.Key)
+		}
+		drop(f, f.routers, factRouter, ref.ID)
 	}
 }
 
@@ -167,11 +194,16 @@ func drop[T any](f *Facts, rows map[uuid.UUID]*T, kind factKind, id uuid.UUID) {
 
 // SetHost takes a host's row.
 func (f *Facts) SetHost(h *signalbox.Host) {
-	set(f, f.hosts, factHost, h.ID, h, func(a, b *signalbox.Host) bool { return a.TunnelIP == b.TunnelIP })
+	set(f, f.hosts, factHost, h.ID, h, func(a, b *signalbox.Host) bool {
+		return a.TunnelIP == b.TunnelIP && a.MAC == b.MAC
+	})
 }
 
 // SetNetwork takes a network's row.
 func (f *Facts) SetNetwork(n *signalbox.Network) {
+	if old := f.networks[n.ID]; old == nil || old.MTU != n.MTU {
+		f.changed(Fact{kind: factMTU, id: n.ID}) // by itself: routers alone read it
+	}
 	set(f, f.networks, factNetwork, n.ID, n, func(a, b *signalbox.Network) bool {
 		return a.Key == b.Key && a.AdminStateUp == b.AdminStateUp && a.Segment == b.Segment
 	})
@@ -184,15 +216,31 @@ func (f *Facts) SetSubnet(s *signalbox.Subnet) {
 	})
 }
 
+// SetRouter takes a router's row.
+func (f *Facts) SetRouter(r *signalbox.Router) {
+	f.keys[r.Key] = r.ID // which the database never changes
+	set(f, f.routers, factRouter, r.ID, r, func(a, b *signalbox.Router) bool {
+		return a.Key == b.Key && a.AdminStateUp == b.AdminStateUp && slices.Equal(a.Routes, b.Routes)
+	})
+}
+
 // SetPort takes a port's row and binding.
 func (f *Facts) SetPort(p *signalbox.Port) {
-	if old := f.ports[p.ID]; old != nil && old.NetworkID != p.NetworkID {
-		f.leave(old)
+	if old := f.ports[p.ID]; old != nil {
+		if old.NetworkID != p.NetworkID {
+			f.leave(old)
+		}
+		if attachmentOf(old) != attachmentOf(p) {
+			f.unplug(old)
+			f.plug(p)
+		}
+	} else {
+		f.plug(p)
 	}
 	f.join(p)
 	set(f, f.ports, factPort, p.ID, p, func(a, b *signalbox.Port) bool {
 		return a.Key == b.Key && a.NetworkID == b.NetworkID && a.AdminStateUp == b.AdminStateUp && a.MAC == b.MAC &&
-			a.Role == b.Role && slices.Equal(a.FixedIPs, b.FixedIPs) && sameBinding(a.Binding, b.Binding)
+			a.Role == b.Role && a.RouterID == b.RouterID && slices.Equal(a.FixedIPs, b.FixedIPs) && sameBinding(a.Binding, b.Binding)
 	})
 }
 
@@ -287,6 +335,58 @@ func (f *Facts) count(host, network uuid.UUID, by int) {
 	}
 }
 
+// attachment is what a router's interface connects; the zero value: the port is no router's interface.
+type attachment struct{ router, network uuid.UUID }
+
+func attachmentOf(p *signalbox.Port) attachment {
+	if p.Role != signalbox.RoleRouterInterface {
+		return attachment{}
+	}
+	return attachment{p.RouterID, p.NetworkID}
+}
+
+// plug and unplug keep the two indexes that routers need: their interfaces, and the networks that these
+// are on. VIFs do not touch them.
+func (f *Facts) plug(p *signalbox.Port) {
+	at := attachmentOf(p)
+	if at == (attachment{}) {
+		return
+	}
+	ports, routers := f.ends[at.router], f.joined[at.network]
+	if ports == nil {
+		ports = map[uuid.UUID]struct{}{}
+		f.ends[at.router] = ports
+	}
+	if routers == nil {
+		routers = map[uuid.UUID]int{}
+		f.joined[at.network] = routers
+	}
+	ports[p.ID] = struct{}{}
+	f.changed(Fact{kind: factEnds, id: at.router})
+	if routers[at.router]++; routers[at.router] == 1 {
+		f.changed(Fact{kind: factJoined, id: at.network})
+	}
+}
+
+func (f *Facts) unplug(p *signalbox.Port) {
+	at := attachmentOf(p)
+	if at == (attachment{}) {
+		return
+	}
+	if delete(f.ends[at.router], p.ID); len(f.ends[at.router]) == 0 {
+		delete(f.ends, at.router)
+	}
+	f.changed(Fact{kind: factEnds, id: at.router})
+	routers := f.joined[at.network]
+	if routers[at.router]--; routers[at.router] > 0 {
+		return
+	}
+	if delete(routers, at.router); len(routers) == 0 {
+		delete(f.joined, at.network)
+	}
+	f.changed(Fact{kind: factJoined, id: at.network})
+}
+
 // SetSwitch takes what a host's switch says; nil forgets it. The maps are kept: the caller must not write to them.
 func (f *Facts) SetSwitch(host uuid.UUID, s *Switch) {
 	old := f.switches[host]
@@ -332,6 +432,26 @@ func (f *Facts) Subnet(id uuid.UUID) *signalbox.Subnet { return f.subnets[id] }
 // Host is a host's row, or nil.
 func (f *Facts) Host(id uuid.UUID) *signalbox.Host { return f.hosts[id] }
 
+// Router is a router's row, or nil.
+func (f *Facts) Router(id uuid.UUID) *signalbox.Router { return f.routers[id] }
+
+// RouterByKey is the router that flows know by a key, or nil.
+func (f *Facts) RouterByKey(key signalbox.RouterKey) *signalbox.Router { return f.routers[f.keys[key]] }
+
+// InterfacesOf is a router's interface ports, in the order of their ids.
+func (f *Facts) InterfacesOf(router uuid.UUID) []*signalbox.Port {
+	out := make([]*signalbox.Port, 0, len(f.ends[router]))
+	for _, id := range sortedIDs(maps.Keys(f.ends[router])) {
+		out = append(out, f.ports[id])
+	}
+	return out
+}
+
+// RoutersOn is the routers that have an interface on a network, in the order of their ids.
+func (f *Facts) RoutersOn(network uuid.UUID) []uuid.UUID {
+	return sortedIDs(maps.Keys(f.joined[network]))
+}
+
 // Switch is what a host's switch says, or nil.
 func (f *Facts) Switch(host uuid.UUID) *Switch { return f.switches[host] }
 
@@ -350,6 +470,3 @@ func (f *Facts) HostByDatapath(id signalbox.DatapathID) *signalbox.Host {
 	}
 	return nil
 }
-
-// NetworksOn is the networks that have a port on a host, in no order.
-func (f *Facts) NetworksOn(host uuid.UUID) iter.Seq[uuid.UUID] { return maps.Keys(f.present[host]) }

@@ -1,6 +1,10 @@
 package flowpipeline
 
-import "github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+import (
+	"net/netip"
+
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
 
 // Conditions that more than one table writes. The numbers are IANA's.
 
@@ -8,6 +12,7 @@ func isARP() flow.Cond  { return flow.IsNum(flow.EthType, 0x0806) }
 func isIPv4() flow.Cond { return flow.IsNum(flow.EthType, 0x0800) }
 func isIPv6() flow.Cond { return flow.IsNum(flow.EthType, 0x86dd) }
 func isUDP() flow.Cond  { return flow.IsNum(flow.IPProto, 17) }
+func isICMP() flow.Cond { return flow.IsNum(flow.IPProto, 1) }
 
 // The ARP operation of a request, RFC 826.
 const (
@@ -20,6 +25,12 @@ const (
 	dhcpServer  = 67
 	dhcpClient  = 68
 	dhcp6Server = 547
+)
+
+// ICMP types, RFC 792.
+const (
+	echoReply   = 0
+	echoRequest = 8
 )
 
 // ICMPv6 types.
@@ -35,4 +46,13 @@ const (
 // icmp6 is the conditions of an ICMPv6 message of a type, and more.
 func icmp6(kind uint8, more ...flow.Cond) flow.Match {
 	return append(more, isIPv6(), flow.IsNum(flow.IPProto, 58), flow.IsNum(flow.ICMPv6Type, kind))
+}
+
+// inside matches IPv4 packets to an address of a prefix.
+func inside(prefix netip.Prefix) flow.Match {
+	m := flow.Match{isIPv4()}
+	if n := prefix.Bits(); n > 0 {
+		m = append(m, flow.IsMasked(flow.IPv4Dst, flow.Addr(prefix.Masked().Addr()), flow.Ones(uint8(n)).Shl(uint8(32-n))))
+	}
+	return m
 }

@@ -19,7 +19,7 @@ type Reader struct {
 
 func (r *Reader) note(f Fact) { r.read = append(r.read, f) }
 
-// Host is a host's row, or nil. Only its tunnel address may be read: other columns change unseen.
+// Host is a host's row, or nil. Only its tunnel address and its MAC may be read: other columns change unseen.
 func (r *Reader) Host(id uuid.UUID) *signalbox.Host {
 	r.note(Fact{kind: factHost, id: id})
 	return r.facts.hosts[id]
@@ -42,6 +42,40 @@ func (r *Reader) Subnet(id uuid.UUID) *signalbox.Subnet {
 func (r *Reader) Port(id uuid.UUID) *signalbox.Port {
 	r.note(Fact{kind: factPort, id: id})
 	return r.facts.ports[id]
+}
+
+// MTU is a network's MTU; 0 when there is no such network, or it says none.
+func (r *Reader) MTU(network uuid.UUID) int {
+	r.note(Fact{kind: factMTU, id: network})
+	if n := r.facts.networks[network]; n != nil {
+		return n.MTU
+	}
+	return 0
+}
+
+// Router is a router's row, or nil. Only its key, its admin state and its routes may be read: other
+// columns change unseen.
+func (r *Reader) Router(id uuid.UUID) *signalbox.Router {
+	r.note(Fact{kind: factRouter, id: id})
+	return r.facts.routers[id]
+}
+
+// InterfacesOf is the ids of a router's interface ports, in order.
+func (r *Reader) InterfacesOf(router uuid.UUID) []uuid.UUID {
+	r.note(Fact{kind: factEnds, id: router})
+	return sortedIDs(maps.Keys(r.facts.ends[router]))
+}
+
+// RoutersOn is the routers that have an interface on a network, in the order of their ids.
+func (r *Reader) RoutersOn(network uuid.UUID) []uuid.UUID {
+	r.note(Fact{kind: factJoined, id: network})
+	return r.facts.RoutersOn(network)
+}
+
+// Routed reports whether a router has an interface on a network.
+func (r *Reader) Routed(network uuid.UUID) bool {
+	r.note(Fact{kind: factJoined, id: network})
+	return len(r.facts.joined[network]) > 0
 }
 
 // Members is a network's ports in the order of their ids.

@@ -5,7 +5,8 @@ import "github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 // What the tables tell each other about a packet. Every bit of a register that flows use is named here,
 // with the tables that it lives in; a test refuses overlap. They are never written at run time.
 var (
-	// Network is the network that the packet is on: its signalbox.NetworkKey. From classify to output.
+	// Network is the network that the packet is on: its signalbox.NetworkKey. From classify to output; a
+	// router changes it in departure.
 	Network = flow.Subfield{Field: flow.Reg0, Off: 0, Len: 32}
 	// SourcePort is the port of this host that sent the packet: its signalbox.PortKey; 0 when it came
 	// from the fabric. From classify to output.
@@ -16,28 +17,51 @@ var (
 	// Fabric is 1 when the packet came from another host or from a physical network: it goes to ports
 	// of this host only. From classify to flood.
 	Fabric = flow.Subfield{Field: flow.Reg3, Off: 0, Len: 1}
+	// Routed is 1 when a router has sent the packet: on a physical network it then needs the host's own MAC
+	// as its source. From departure to switching.
+	Routed = flow.Subfield{Field: flow.Reg3, Off: 1, Len: 1}
+	// Larger is 1 when the packet does not fit into the network that it is routed to. From size to nexthop.
+	Larger = flow.Subfield{Field: flow.Reg3, Off: 2, Len: 1}
 	// Piece is the part of a network's flood list that is being read. From switching to flood.
 	Piece = flow.Subfield{Field: flow.Reg3, Off: 16, Len: 16}
 	// Punt says to the controller why it gets a packet: a PuntReason. From the table that punts to the packet-in.
 	Punt = flow.Subfield{Field: flow.Reg4, Off: 0, Len: 8}
+	// Router is the router that has the packet: its signalbox.RouterKey; 0: none. From switching to
+	// departure, or to the packet-in.
+	Router = flow.Subfield{Field: flow.Reg5, Off: 0, Len: 32}
+	// NextHop is the IPv4 address, on the network Egress, that the packet is handed to. From routing to
+	// nexthop. Before that, router has it in hand while it turns an echo round.
+	NextHop = flow.Subfield{Field: flow.Reg6, Off: 0, Len: 32}
+	// Egress is the network that the packet is routed to: its signalbox.NetworkKey; Network stays the one
+	// that it came from, until it departs. From routing to departure, or to the packet-in.
+	Egress = flow.Subfield{Field: flow.Reg7, Off: 0, Len: 32}
 )
 
 // Registers is every named subfield, by name.
 func Registers() map[string]flow.Subfield {
 	return map[string]flow.Subfield{
 		"network": Network, "source_port": SourcePort, "target_port": TargetPort,
-		"fabric": Fabric, "piece": Piece, "punt": Punt,
+		"fabric": Fabric, "routed": Routed, "larger": Larger, "piece": Piece, "punt": Punt,
+		"router": Router, "next_hop": NextHop, "egress": Egress,
 	}
 }
 
 // PuntReason is why a packet is at the controller.
 type PuntReason uint8
 
-// The reasons.
+// The reasons. From PuntTimeExceeded on, a router cannot forward the packet, and its sender is to be told.
 const (
-	PuntFirstPacket PuntReason = 1 // from an interface that no port is known for: its source MAC may tell
-	PuntDHCP        PuntReason = 2 // a DHCP request of a port that has an address from a subnet with DHCP
+	PuntFirstPacket  PuntReason = 1 // from an interface that no port is known for: its source MAC may tell
+	PuntDHCP         PuntReason = 2 // a DHCP request of a port that has an address from a subnet with DHCP
+	PuntTimeExceeded PuntReason = 3 // its TTL has run out
+	PuntNoService    PuntReason = 4 // for an address of the router's own, which serves nothing but ping
+	PuntNoRoute      PuntReason = 5 // the router has no route to its destination
+	PuntNoNeighbour  PuntReason = 6 // no port that can be reached has the next hop's address
+	PuntTooLarge     PuntReason = 7 // larger than the MTU of the network Egress
 )
+
+// Refused reports whether the packet is one that a router could not forward.
+func (p PuntReason) Refused() bool { return p >= PuntTimeExceeded && p <= PuntTooLarge }
 
 func (p PuntReason) String() string {
 	switch p {
@@ -45,6 +69,16 @@ func (p PuntReason) String() string {
 		return "first packet"
 	case PuntDHCP:
 		return "DHCP"
+	case PuntTimeExceeded:
+		return "time exceeded"
+	case PuntNoService:
+		return "no service"
+	case PuntNoRoute:
+		return "no route"
+	case PuntNoNeighbour:
+		return "no neighbour"
+	case PuntTooLarge:
+		return "too large"
 	}
 	return "unknown"
 }

@@ -147,8 +147,14 @@ func (l *lab) tunnels(host, trace string) []string {
 }
 
 // ends reads datapath actions: "tap1", "vxlan 1001 to 192.0.2.2", "physnet1 VLAN 100", "controller", "drop".
+// What depends on the packet's size is "more than 1464 bytes: controller".
 func (l *lab) ends(actions string, tunnels []string) []string {
-	var ends []string
+	ends, _ := l.endsFrom(actions, tunnels)
+	return ends
+}
+
+// endsFrom is ends, and the tunnel copies that are left for the actions behind these.
+func (l *lab) endsFrom(actions string, tunnels []string) (ends, left []string) {
 	tag := ""
 	for _, a := range splitActions(actions) {
 		switch {
@@ -161,6 +167,16 @@ func (l *lab) ends(actions string, tunnels []string) []string {
 			tag = ""
 		case strings.HasPrefix(a, "userspace("):
 			ends = append(ends, "controller")
+		case strings.HasPrefix(a, "check_pkt_len("):
+			branches := splitActions(strings.TrimSuffix(strings.TrimPrefix(a, "check_pkt_len("), ")"))
+			size := strings.TrimPrefix(branches[0], "size=")
+			for i, branch := range []string{"gt(", "le("} {
+				var inner []string
+				inner, tunnels = l.endsFrom(strings.TrimSuffix(strings.TrimPrefix(branches[1+i], branch), ")"), tunnels)
+				for _, end := range inner {
+					ends = append(ends, []string{"more than ", "up to "}[i]+size+" bytes: "+end)
+				}
+			}
 		default:
 			name := l.names[a]
 			switch {
@@ -172,7 +188,7 @@ func (l *lab) ends(actions string, tunnels []string) []string {
 			ends = append(ends, name+tag)
 		}
 	}
-	return ends
+	return ends, tunnels
 }
 
 // splitActions splits at the commas outside brackets.
@@ -226,6 +242,11 @@ func (l *lab) addr(name string) string {
 // ping is an ICMP echo from one port to another.
 func (l *lab) ping(from, to string) string {
 	return l.from(from, to, "icmp,nw_ttl=64,nw_src="+l.addr(from)+",nw_dst="+l.addr(to))
+}
+
+// send is a packet of a port to an address, by a router's interface.
+func (l *lab) send(from, by, to, more string) string {
+	return l.from(from, by, more+",nw_src="+l.addr(from)+",nw_dst="+l.addr(to))
 }
 
 // arp is a request of a port for an address.

@@ -78,11 +78,17 @@ func (n *network) outside() string {
 // Rates of what a VM can send to the controller, per interface. A meter's id is made from the OpenFlow
 // port number, which is unique in its switch, and the purpose.
 func dhcpMeter(ofport uint32) flow.RateLimit {
-	return flow.RateLimit{ID: ofport * 2, PacketsPerSecond: 10, Burst: 20}
+	return flow.RateLimit{ID: ofport * 4, PacketsPerSecond: 10, Burst: 20}
 }
 
 func firstPacketMeter(ofport uint32) flow.RateLimit {
-	return flow.RateLimit{ID: ofport*2 + 1, PacketsPerSecond: 2, Burst: 5}
+	return flow.RateLimit{ID: ofport*4 + 1, PacketsPerSecond: 2, Burst: 5}
+}
+
+// refusalMeter is also the rate of the ICMP errors that a router sends to a port (RFC 1812, 4.3.2.8). Its
+// burst lets a traceroute, which sends 16 packets at once, see every router.
+func refusalMeter(ofport uint32) flow.RateLimit {
+	return flow.RateLimit{ID: ofport*4 + 2, PacketsPerSecond: 20, Burst: 40}
 }
 
 func classifyUnknown(d *draft, r *Reader, host uuid.UUID) {

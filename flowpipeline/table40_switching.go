@@ -3,23 +3,28 @@ package flowpipeline
 import (
 	"slices"
 
+	"github.com/google/uuid"
+
 	"github.com/signalbox-sdn/signalbox"
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
 // Table 40, switching: where is this MAC, on this network?
 //
-// Told:    Network, Fabric.
-// Leaves:  TargetPort of a port of this host.
-// Onwards: to output; out to another host's port; group addresses to flood. Nothing from the fabric goes
-//          back to it. No MAC is learned and none is flooded for: an unknown one is dropped. The one
-//          exception is a network on a physical one, where machines live that no database knows: there
-//          this host's ports reach them with one copy.
+// Told:    Network, Fabric; Routed, when a router has put the packet on this network.
+// Leaves:  TargetPort of a port of this host; Router, where the MAC is a router's.
+// Onwards: to output; out to another host's port; to router; group addresses to flood. Nothing from the
+//          fabric goes back to it, or to a router: the sender's host has routed it already. No MAC is
+//          learned and none is flooded for: an unknown one is dropped. The one exception is a network on a
+//          physical one, where machines live that no database knows: there this host's ports reach them with
+//          one copy. A router's MAC never shows there, since it would come from every host and move between
+//          the physical switches' ports: what is Routed leaves with the host's own.
 
 const (
 	switchKnown    = 100
 	switchReserved = 90
 	switchGroup    = 80
+	switchRouted   = 20
 	switchOther    = 10
 )
 
@@ -63,6 +68,13 @@ func switchRemote(d *draft, r *Reader, n *network, p *signalbox.Port) bool {
 	return ok
 }
 
+// switchToRouter hands a router what is sent to its MAC. Each host forwards for its own ports.
+func switchToRouter(d *draft, n *network, p *signalbox.Port, key signalbox.RouterKey) {
+	d.add(TableSwitching, switchKnown, flow.Match{n.is(), fromHere(), flow.Is(flow.EthDst, flow.Ethernet(p.MAC))},
+		"is a router's, which works on every host",
+		flow.Load{Dst: Router, Value: flow.Num(uint64(key))}, flow.Goto{Table: TableRouter})
+}
+
 // switchGroups sends broadcast and multicast through the network's flood list.
 func switchGroups(d *draft, n *network, copies floodList) {
 	group := flow.IsMasked(flow.EthDst, groupBit, groupBit)
@@ -74,10 +86,21 @@ func switchGroups(d *draft, n *network, copies floodList) {
 	}
 }
 
-func switchUnknown(d *draft, n *network) {
-	if n.segment.Type.OnPhysical() && n.uplink != 0 {
-		d.add(TableSwitching, switchOther, flow.Match{n.is(), fromHere()},
-			"is the way to every MAC of "+n.outside()+" that is not on this host", n.toPhysical()...)
+// switchUnknown sends a physical network what is for others than this host's ports. Until the host has a
+// MAC for them, routed packets stay here.
+func switchUnknown(d *draft, r *Reader, n *network, id uuid.UUID) {
+	if !n.segment.Type.OnPhysical() || n.uplink == 0 {
+		return
+	}
+	d.add(TableSwitching, switchOther, flow.Match{n.is(), fromHere(), flow.IsSub(Routed, 0)},
+		"is the way to every MAC of "+n.outside()+" that is not on this host", n.toPhysical()...)
+	if !r.Routed(id) {
+		return
+	}
+	if host := r.Host(n.host); host != nil && host.MAC != (signalbox.MAC{}) {
+		own := flow.Load{Dst: flow.EthSrc.Whole(), Value: flow.Ethernet(host.MAC)}
+		d.add(TableSwitching, switchRouted, flow.Match{n.is(), fromHere(), flow.IsSub(Routed, 1)},
+			"is the way of routed packets to "+n.outside()+", from this host's own MAC", append([]flow.Action{own}, n.toPhysical()...)...)
 	}
 }
 

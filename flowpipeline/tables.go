@@ -8,7 +8,8 @@ import (
 )
 
 // The tables, in the order of a packet's walk. The numbers are static and have gaps: conntrack and the
-// sender's rules fit before switching, NAT and routing and the receiver's rules between it and output.
+// sender's rules fit before switching, NAT around routing, the receiver's rules before output. A routed
+// packet goes from departure back to switching, once for each router; its TTL ends that.
 const (
 	TableClassify  uint8 = 0
 	TableEthernet  uint8 = 10
@@ -17,6 +18,13 @@ const (
 	TableServices  uint8 = 20
 	TableSwitching uint8 = 40
 	TableFlood     uint8 = 42
+	TableRouter    uint8 = 50
+	TableEcho      uint8 = 52
+	TableRouting   uint8 = 54
+	TableSize      uint8 = 56
+	TableNextHop   uint8 = 58
+	TableDeparture uint8 = 60
+	TableRefusal   uint8 = 62
 	TableOutput    uint8 = 90
 )
 
@@ -32,6 +40,17 @@ type Table struct {
 	Miss  []flow.Action   // of a packet that no flow is for; none: drop
 }
 
+// missed says what becomes of a packet that no flow is for.
+func (t *Table) missed() string {
+	switch n := len(t.Miss); {
+	case n == 0:
+		return "drops"
+	case t.Miss[n-1] == flow.Action(flow.Goto{Table: TableRefusal}):
+		return "refuses"
+	}
+	return "lets pass"
+}
+
 // verb is a way out of the pipeline, or something else that not every table may do.
 type verb uint8
 
@@ -41,6 +60,8 @@ const (
 	toController                 // packet-in
 	metered                      // pass a meter
 	tagged                       // push or pop an 802.1Q tag
+	hop                          // take one from the TTL
+	back                         // resubmit to an earlier table: the TTL must bound it
 )
 
 // whole is shorthand for fields written as a whole.
@@ -80,12 +101,40 @@ func Tables() []Table {
 			tables{TableSwitching}, []verb{toAsker, toController, metered}, []flow.Action{flow.Goto{Table: TableSwitching}}},
 		{TableSwitching, "switching", "where is this MAC, on this network?",
 			fields{flow.Reg0, flow.Reg3, flow.EthDst},
-			append([]flow.Subfield{TargetPort, Piece}, whole(flow.TunID, flow.TunDst, flow.VLANVID)...),
-			tables{TableFlood, TableOutput}, []verb{toPort, tagged}, nil},
+			append([]flow.Subfield{TargetPort, Piece, Router}, whole(flow.TunID, flow.TunDst, flow.VLANVID, flow.EthSrc)...),
+			tables{TableFlood, TableRouter, TableOutput}, []verb{toPort, tagged}, nil},
 		{TableFlood, "flood", "who gets a copy?",
 			fields{flow.Reg0, flow.Reg3},
 			append([]flow.Subfield{TargetPort}, whole(flow.TunID, flow.TunDst, flow.VLANVID)...),
 			tables{TableOutput}, []verb{toPort, tagged}, nil},
+		{TableRouter, "router", "is this for the router itself, or may it go on?",
+			fields{flow.Reg5, flow.EthType, flow.IPv4Dst, flow.IPProto, flow.IPTTL, flow.ICMPType, flow.ICMPCode},
+			append([]flow.Subfield{NextHop, Punt}, whole(flow.EthSrc, flow.IPv4Src, flow.IPv4Dst, flow.IPTTL, flow.ICMPType)...),
+			tables{TableEcho, TableRouting, TableRefusal}, nil, nil},
+		{TableEcho, "echo", "who has pinged the router?",
+			fields{flow.Reg1},
+			whole(flow.EthDst),
+			nil, []verb{toAsker}, nil},
+		{TableRouting, "routing", "which network is next, and which address on it?",
+			fields{flow.Reg5, flow.EthType, flow.IPv4Dst},
+			[]flow.Subfield{Egress, NextHop, Punt},
+			tables{TableSize, TableRefusal}, nil, refuse(PuntNoRoute)},
+		{TableSize, "size", "does it fit there?",
+			fields{flow.Reg5, flow.Reg7},
+			[]flow.Subfield{Larger},
+			tables{TableNextHop}, nil, []flow.Action{flow.Goto{Table: TableNextHop}}},
+		{TableNextHop, "nexthop", "which MAC has that address?",
+			fields{flow.Reg3, flow.Reg6, flow.Reg7},
+			append([]flow.Subfield{Punt}, whole(flow.EthDst)...),
+			tables{TableDeparture, TableRefusal}, nil, refuse(PuntNoNeighbour)},
+		{TableDeparture, "departure", "from which MAC does the router send it on?",
+			fields{flow.Reg5, flow.Reg7, flow.EthType},
+			append([]flow.Subfield{Network, Routed, Router}, whole(flow.EthSrc)...),
+			tables{TableSwitching}, []verb{hop, back}, nil},
+		{TableRefusal, "refusal", "may the controller tell the sender why it does not go on?",
+			fields{flow.Reg1},
+			nil,
+			nil, []verb{toController, metered}, nil},
 		{TableOutput, "output", "which interface is this port?",
 			fields{flow.Reg2},
 			nil,
@@ -160,11 +209,15 @@ func (c *contract) allows(a flow.Action) bool {
 	case flow.Goto:
 		return a.Table > c.ID && c.leadsTo(a.Table)
 	case flow.Resubmit:
-		return a.Table > c.ID && c.leadsTo(a.Table)
+		return c.leadsTo(a.Table) && (a.Table > c.ID || c.may(back))
 	case flow.Load:
 		return c.writes(a.Dst)
 	case flow.Move:
 		return c.writes(a.Dst)
+	case flow.CheckLarger:
+		return c.writes(a.Dst)
+	case flow.DecTTL:
+		return c.may(hop)
 	case flow.Output:
 		return c.may(toPort)
 	case flow.OutputInPort:

@@ -37,7 +37,8 @@ func TestTablesAreInTheOrderOfTheWalk(t *testing.T) {
 			t.Errorf("%s comes after %s", tables[i-1].Name, table.Name)
 		}
 		for _, next := range table.Next {
-			if next <= table.ID || contracts[next] == nil {
+			back := table.ID == TableDeparture && next == TableSwitching
+			if next <= table.ID && !back || contracts[next] == nil {
 				t.Errorf("%s sends packets to %d, which is not a later table", table.Name, next)
 			}
 		}
@@ -83,19 +84,23 @@ func TestAFlowThatBreaksItsContractIsRefused(t *testing.T) {
 		f    flow.Flow
 		want string
 	}{
-		"good":       {flow.New(TableOutput, 1, flow.Match{flow.IsSub(TargetPort, 1)}, why, flow.Output{Port: 1}), ""},
-		"no_table":   {flow.New(99, 1, nil, why), "no table 99"},
-		"match":      {flow.New(TableOutput, 1, flow.Match{flow.IsNum(flow.InPort, 1)}, why), "may not match in_port"},
-		"load":       {flow.New(TableOutput, 1, nil, why, flow.Load{Dst: Network, Value: flow.Num(1)}), "may not do"},
-		"other_bits": {flow.New(TableSwitching, 1, nil, why, flow.Load{Dst: flow.Reg3.Whole()}), "may not do"},
-		"move":       {flow.New(TableClassify, 1, nil, why, flow.Move{Src: flow.EthSrc.Whole(), Dst: flow.EthDst.Whole()}), "may not do"},
-		"back":       {flow.New(TableSwitching, 1, nil, why, flow.Goto{Table: TableServices}), "may not do"},
-		"resubmit":   {flow.New(TableSource, 1, nil, why, flow.Resubmit{Table: TableOutput}), "may not do"},
-		"output":     {flow.New(TableSource, 1, nil, why, flow.Output{Port: 1}), "may not do"},
-		"punt":       {flow.New(TableFlood, 1, nil, why, flow.ToController{}), "may not do"},
-		"answer":     {flow.New(TableFlood, 1, nil, why, flow.OutputInPort{}), "may not do"},
-		"meter":      {flow.New(TableFlood, 1, nil, why, flow.Meter{ID: 1}), "may not do"},
-		"tag":        {flow.New(TableServices, 1, nil, why, flow.PushVLAN{}), "may not do"},
+		"good":        {flow.New(TableOutput, 1, flow.Match{flow.IsSub(TargetPort, 1)}, why, flow.Output{Port: 1}), ""},
+		"no_table":    {flow.New(99, 1, nil, why), "no table 99"},
+		"match":       {flow.New(TableOutput, 1, flow.Match{flow.IsNum(flow.InPort, 1)}, why), "may not match in_port"},
+		"load":        {flow.New(TableOutput, 1, nil, why, flow.Load{Dst: Network, Value: flow.Num(1)}), "may not do"},
+		"other_bits":  {flow.New(TableSwitching, 1, nil, why, flow.Load{Dst: flow.Reg3.Whole()}), "may not do"},
+		"move":        {flow.New(TableClassify, 1, nil, why, flow.Move{Src: flow.EthSrc.Whole(), Dst: flow.EthDst.Whole()}), "may not do"},
+		"back":        {flow.New(TableSwitching, 1, nil, why, flow.Goto{Table: TableServices}), "may not do"},
+		"resubmit":    {flow.New(TableSource, 1, nil, why, flow.Resubmit{Table: TableOutput}), "may not do"},
+		"output":      {flow.New(TableSource, 1, nil, why, flow.Output{Port: 1}), "may not do"},
+		"punt":        {flow.New(TableFlood, 1, nil, why, flow.ToController{}), "may not do"},
+		"answer":      {flow.New(TableFlood, 1, nil, why, flow.OutputInPort{}), "may not do"},
+		"meter":       {flow.New(TableFlood, 1, nil, why, flow.Meter{ID: 1}), "may not do"},
+		"no_way_back": {flow.New(TableDeparture, 1, nil, why, flow.Resubmit{Table: TableRouting}), "may not do"},
+		"goto_back":   {flow.New(TableDeparture, 1, nil, why, flow.Goto{Table: TableSwitching}), "may not do"},
+		"hop":         {flow.New(TableRouting, 1, nil, why, flow.DecTTL{}), "may not do"},
+		"size":        {flow.New(TableRouting, 1, nil, why, flow.CheckLarger{Size: 1514, Dst: Larger}), "may not do"},
+		"tag":         {flow.New(TableServices, 1, nil, why, flow.PushVLAN{}), "may not do"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := check(&tt.f)
@@ -115,13 +120,13 @@ func TestADraftRefusesABrokenContract(t *testing.T) {
 	(&draft{}).add(TableOutput, 1, flow.Match{flow.IsNum(flow.InPort, 1)}, "")
 }
 
-// Meter ids are below 2^17 and never the same for two purposes or interfaces, up to OpenFlow's last
+// Meter ids are below 2^18 and never the same for two purposes or interfaces, up to OpenFlow's last
 // physical port (OFPP_MAX of OpenFlow 1.0, which OVS keeps: 0xff00).
 func TestMeterIDsAreUnique(t *testing.T) {
-	seen := make([]bool, 1<<17)
+	seen := make([]bool, 1<<18)
 	for ofport := uint32(1); ofport <= 0xff00; ofport++ {
-		for _, m := range []flow.RateLimit{dhcpMeter(ofport), firstPacketMeter(ofport)} {
-			if m.ID == 0 || m.ID >= 1<<17 || seen[m.ID] {
+		for _, m := range []flow.RateLimit{dhcpMeter(ofport), firstPacketMeter(ofport), refusalMeter(ofport)} {
+			if m.ID == 0 || m.ID >= 1<<18 || seen[m.ID] {
 				t.Fatalf("meter %d of port %d", m.ID, ofport)
 			}
 			seen[m.ID] = true

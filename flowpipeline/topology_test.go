@@ -22,17 +22,21 @@ import (
 //	subnet blue 10.0.0.0/24 dhcp
 //	port vm1 blue fa:16:3e:00:00:01 10.0.0.3 on a tap1 11
 //	server dhcp-blue blue fa:16:3e:00:00:02 10.0.0.2
+//	router main 10.9.0.0/16>10.0.0.9            its static routes
+//	interface main blue fa:16:3e:00:01:01 10.0.0.1
 //	unknown a vnet9 19                          an interface that nobody knows
 //
-// A line that ends in "down" has admin_state_up false. Addresses are joined by commas, "-" is none; a
-// port without "on" is not bound. Keys are given out in the order of lines: networks from 0x1, ports
-// from 0x11.
+// A line that ends in "down" has admin_state_up false, a network's that ends in "mtu 1400" an MTU. Addresses
+// are joined by commas, "-" is none; a port without "on" is not bound. Keys are given out in the order of
+// lines: networks and routers from 0x1, ports from 0x11. Host a has MAC 0e:00:00:00:00:01, and so on. The
+// router's interface on blue is a port called main-blue.
 type topology struct {
 	hosts    []string
 	host     map[string]*signalbox.Host
 	network  map[string]*signalbox.Network
 	subnet   map[string]*signalbox.Subnet // by CIDR and network
 	port     map[string]*signalbox.Port
+	router   map[string]*signalbox.Router
 	switches map[string]*Switch
 	names    map[uuid.UUID]string
 	order    []string // ports
@@ -55,7 +59,7 @@ func parseTopology(t testing.TB, path, text string) *topology {
 	t.Helper()
 	w := &topology{host: map[string]*signalbox.Host{}, network: map[string]*signalbox.Network{},
 		subnet: map[string]*signalbox.Subnet{}, port: map[string]*signalbox.Port{},
-		switches: map[string]*Switch{}, names: map[uuid.UUID]string{}}
+		router: map[string]*signalbox.Router{}, switches: map[string]*Switch{}, names: map[uuid.UUID]string{}}
 	lines := bufio.NewScanner(strings.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		line, _, _ := strings.Cut(lines.Text(), "#")
@@ -80,7 +84,8 @@ func (w *topology) read(words []string) (err error) {
 	}
 	switch name := words[1]; words[0] {
 	case "host":
-		h := &signalbox.Host{ID: idOf("host", name), Name: name, DatapathID: signalbox.DatapathID(len(w.host) + 1)}
+		h := &signalbox.Host{ID: idOf("host", name), Name: name, DatapathID: signalbox.DatapathID(len(w.host) + 1),
+			MAC: signalbox.MAC{0x0e, 0, 0, 0, 0, byte(len(w.host) + 1)}}
 		if words[2] != "-" {
 			h.TunnelIP = netip.MustParseAddr(words[2])
 		}
@@ -97,6 +102,9 @@ func (w *topology) read(words []string) (err error) {
 		w.names[h.ID] = name
 	case "network":
 		n := &signalbox.Network{ID: idOf("network", name), Key: signalbox.NetworkKey(len(w.network) + 1), AdminStateUp: up}
+		if i := len(words) - 2; words[i] == "mtu" {
+			n.MTU, words = int(number(words[i+1])), words[:i]
+		}
 		n.Segment.Type = signalbox.NetworkType(words[2])
 		if n.Segment.Type.OnPhysical() {
 			n.Segment.Physical = words[3]
@@ -127,6 +135,25 @@ func (w *topology) read(words []string) (err error) {
 				w.switches[on].Interfaces[tap] = Interface{Name: tap, OFPort: number(words[8])}
 			}
 		}
+		w.port[name], w.names[p.ID] = p, name
+		w.order = append(w.order, name)
+	case "router":
+		r := &signalbox.Router{ID: idOf("router", name), Key: signalbox.RouterKey(len(w.router) + 1), AdminStateUp: up}
+		for _, word := range words[2:] {
+			to, by, _ := strings.Cut(word, ">")
+			r.Routes = append(r.Routes, signalbox.Route{Destination: netip.MustParsePrefix(to), NextHop: netip.MustParseAddr(by)})
+		}
+		w.router[name], w.names[r.ID] = r, name
+	case "interface":
+		network := words[2]
+		name := name + "-" + network
+		for w.port[name] != nil {
+			name += "+"
+		}
+		p := &signalbox.Port{ID: idOf("port", name), Key: signalbox.PortKey(0x11 + len(w.port)), AdminStateUp: up,
+			NetworkID: idOf("network", network), MAC: signalbox.MustMAC(words[3]), Role: signalbox.RoleRouterInterface,
+			RouterID: idOf("router", words[1])}
+		p.FixedIPs = append(p.FixedIPs, w.fixedIP(network, netip.MustParseAddr(words[4])))
 		w.port[name], w.names[p.ID] = p, name
 		w.order = append(w.order, name)
 	case "unknown":
@@ -165,6 +192,9 @@ func (w *topology) delta() *signalbox.Delta {
 	}
 	for _, s := range w.subnet {
 		d.Subnets = append(d.Subnets, *s)
+	}
+	for _, r := range w.router {
+		d.Routers = append(d.Routers, *r)
 	}
 	for _, p := range w.port {
 		d.Ports = append(d.Ports, *p)

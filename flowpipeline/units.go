@@ -15,10 +15,16 @@ func Compile(u Unit, r *Reader) Compiled {
 	switch u.Kind {
 	case HostUnit:
 		return compileHost(u, r)
+	case RouterUnit:
+		return compileRouter(u, r)
 	case NetworkUnit:
 		return compileNetwork(u, r)
+	case FarNetworkUnit:
+		return compileFarNetwork(u, r)
 	case PortUnit:
 		return compilePort(u, r)
+	case FarPortUnit:
+		return compileFarPort(u, r)
 	}
 	panic("flowpipeline: a unit of no known kind")
 }
@@ -43,21 +49,28 @@ func (d *draft) add(table uint8, priority uint16, match flow.Match, phrase strin
 func compileHost(u Unit, r *Reader) Compiled {
 	d := &draft{kind: "host", id: u.Host}
 	for _, t := range Tables() {
-		phrase := "drops what no other flow is for"
-		if len(t.Miss) > 0 {
-			phrase = "lets pass what no other flow is for"
-		}
-		d.add(t.ID, 0, nil, phrase, t.Miss...)
+		d.add(t.ID, 0, nil, t.missed()+" what no other flow is for", t.Miss...)
 	}
 	classifyUnknown(d, r, u.Host)
 	refuseServers(d)
 	admitUnaddressed(d)
 	admitSilentNeighbours(d)
 	keepLinkLocalFrames(d)
-	for _, network := range r.NetworksOn(u.Host) {
-		d.out.Children = append(d.out.Children, Unit{Host: u.Host, Kind: NetworkUnit, ID: network})
-	}
+	admitToRouting(d)
+	refuseLarger(d)
+	here := r.NetworksOn(u.Host)
+	routers, far := reach(r, here)
+	d.adopt(u.Host, RouterUnit, routers)
+	d.adopt(u.Host, NetworkUnit, here)
+	d.adopt(u.Host, FarNetworkUnit, far)
 	return d.out
+}
+
+// adopt names children, kind after kind.
+func (d *draft) adopt(host uuid.UUID, kind UnitKind, ids []uuid.UUID) {
+	for _, id := range ids {
+		d.out.Children = append(d.out.Children, Unit{Host: host, Kind: kind, ID: id})
+	}
 }
 
 // network is a network as one host sees it.
@@ -112,11 +125,28 @@ func compileNetwork(u Unit, r *Reader) Compiled {
 	classifyFabric(d, &n)
 	copies := floodPieces(d, r, &n, members)
 	switchGroups(d, &n, copies)
-	switchUnknown(d, &n)
+	switchUnknown(d, r, &n, u.ID)
 	d.out.Children = make([]Unit, 0, len(members))
 	for i := range members {
-		if m := &members[i]; m.Up && (m.Host != uuid.Nil || m.Role == signalbox.RoleDHCP) {
+		if m := &members[i]; m.Up && (m.Host != uuid.Nil || m.Role != signalbox.RoleVIF) {
 			d.out.Children = append(d.out.Children, Unit{Host: u.Host, Kind: PortUnit, ID: m.Port})
+		}
+	}
+	return d.out
+}
+
+// compileFarNetwork makes a network's ways out on a host that routes to it and has no port of it. There is
+// no way in, and nothing to flood: what others send to everybody does not come here.
+func compileFarNetwork(u Unit, r *Reader) Compiled {
+	d := &draft{kind: "network", id: u.ID}
+	n, ok := readNetwork(r, u.Host, u.ID)
+	if !ok {
+		return d.out
+	}
+	switchUnknown(d, r, &n, u.ID)
+	for _, m := range r.Members(u.ID) {
+		if m.Up && (m.Host != uuid.Nil || m.Role == signalbox.RoleRouterInterface) {
+			d.out.Children = append(d.out.Children, Unit{Host: u.Host, Kind: FarPortUnit, ID: m.Port})
 		}
 	}
 	return d.out
@@ -132,27 +162,65 @@ type port struct {
 // from matches packets that the port sent.
 func (p *port) from() flow.Cond { return flow.IsSub(SourcePort, uint64(p.Key)) }
 
+// readPort is a port and its network, as they are on any host; false when either carries nothing.
+func readPort(r *Reader, u Unit) (*signalbox.Port, network, bool) {
+	row := r.Port(u.ID)
+	if row == nil || !row.AdminStateUp {
+		return nil, network{}, false
+	}
+	n, ok := readNetwork(r, u.Host, row.NetworkID)
+	return row, n, ok
+}
+
 // compilePort makes a port's flows on a host: all of them on its own, the way to it on others.
 func compilePort(u Unit, r *Reader) Compiled {
 	d := &draft{kind: "port", id: u.ID}
-	row := r.Port(u.ID)
-	if row == nil || !row.AdminStateUp {
-		return d.out
-	}
-	n, ok := readNetwork(r, u.Host, row.NetworkID)
+	row, n, ok := readPort(r, u)
 	switch {
 	case !ok:
 	case row.Role == signalbox.RoleDHCP:
 		answerARP(d, &n, row)
+	case row.Role == signalbox.RoleRouterInterface:
+		if compileInterface(d, r, &n, row) {
+			answerARP(d, &n, row)
+		}
 	case row.Binding == nil:
 	case row.Binding.HostID == u.Host:
 		compileLocalPort(d, r, &port{Port: row, network: n})
 	default:
 		if switchRemote(d, r, &n, row) {
 			answerARP(d, &n, row)
+			if r.Routed(row.NetworkID) {
+				nextHop(d, &n, row)
+			}
 		}
 	}
 	return d.out
+}
+
+// compileFarPort makes the way to a port on a host that routes to its network. Nobody there asks for it by ARP.
+func compileFarPort(u Unit, r *Reader) Compiled {
+	d := &draft{kind: "port", id: u.ID}
+	row, n, ok := readPort(r, u)
+	switch {
+	case !ok:
+	case row.Role == signalbox.RoleRouterInterface:
+		compileInterface(d, r, &n, row)
+	case row.Binding != nil && row.Binding.HostID != u.Host && switchRemote(d, r, &n, row):
+		nextHop(d, &n, row)
+	}
+	return d.out
+}
+
+// compileInterface makes the way into a router from one of its networks; false when the router is down.
+func compileInterface(d *draft, r *Reader, n *network, p *signalbox.Port) bool {
+	rt := r.Router(p.RouterID)
+	if rt == nil || !rt.AdminStateUp || p.MAC.IsMulticast() {
+		return false
+	}
+	switchToRouter(d, n, p, rt.Key)
+	nextHop(d, n, p)
+	return true
 }
 
 func compileLocalPort(d *draft, r *Reader, p *port) {
@@ -166,6 +234,11 @@ func compileLocalPort(d *draft, r *Reader, p *port) {
 	letOwnARPPass(d, p)
 	puntDHCP(d, r, p)
 	switchLocal(d, p)
+	if r.Routed(p.NetworkID) {
+		nextHop(d, &p.network, p.Port)
+		returnEchoes(d, p)
+		admitRefusals(d, p)
+	}
 	outputPort(d, p)
 }
 

@@ -172,7 +172,7 @@ func (s *Service) DeleteNetwork(ctx context.Context, c signalbox.Caller, id uuid
 		if err != nil {
 			return err
 		}
-		if users := vifs(ports); users != nil {
+		if users := users(ports); users != nil {
 			return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonNetworkInUse,
 				"Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports is: %s.",
 				id, strings.Join(users, ","))
@@ -186,12 +186,12 @@ func (s *Service) DeleteNetwork(ctx context.Context, c signalbox.Caller, id uuid
 	})
 }
 
-// vifs are the ids of the ports that somebody asked for, at most a screen of them.
-func vifs(ports []signalbox.Port) []string {
+// users are the ids of the ports that somebody asked for, routers' interfaces among them, at most a screen of them.
+func users(ports []signalbox.Port) []string {
 	const most = 20
 	var ids []string
 	for i := range ports {
-		if ports[i].Role == signalbox.RoleVIF && len(ids) < most {
+		if ports[i].Role != signalbox.RoleDHCP && len(ids) < most {
 			ids = append(ids, ports[i].ID.String())
 		}
 	}

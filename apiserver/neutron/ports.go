@@ -387,13 +387,11 @@ func (s *Service) DeletePort(ctx context.Context, c signalbox.Caller, id uuid.UU
 		if err != nil {
 			return err
 		}
+		if p, err = tx.PortForUpdate(ctx, id); err != nil { // or it could become a router's meanwhile
+			return err
+		}
 		if p.Role != signalbox.RoleVIF {
 			return serviceOwned(p, "deleted")
-		}
-		if revision != nil {
-			if p, err = tx.PortForUpdate(ctx, id); err != nil {
-				return err
-			}
 		}
 		if err := checkRevision(revision, p.Revision); err != nil {
 			return err

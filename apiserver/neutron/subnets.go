@@ -220,6 +220,9 @@ func (s *Service) UpdateSubnet(ctx context.Context, c signalbox.Caller, id uuid.
 			return err
 		}
 		before := *sub
+		if err := mayMoveGateway(ctx, tx, sub, spec.GatewayIP); err != nil {
+			return err
+		}
 		set(&sub.Name, spec.Name)
 		set(&sub.Description, spec.Description)
 		set(&sub.GatewayIP, spec.GatewayIP)
@@ -240,6 +243,21 @@ func (s *Service) UpdateSubnet(ctx context.Context, c signalbox.Caller, id uuid.
 	return sub, err
 }
 
+// mayMoveGateway refuses to take the gateway's address from the router that has it.
+func mayMoveGateway(ctx context.Context, tx *store.Tx, sub *signalbox.Subnet, to *netip.Addr) error {
+	if to == nil || *to == sub.GatewayIP || !sub.GatewayIP.IsValid() {
+		return nil
+	}
+	q := by("fixed_ips", "subnet_id="+sub.ID.String())
+	q.Filters["fixed_ips"] = append(q.Filters["fixed_ips"], "ip_address="+sub.GatewayIP.String())
+	ports, err := tx.Ports(ctx, q)
+	if err == nil && len(ports) > 0 && ports[0].Role == signalbox.RoleRouterInterface {
+		err = signalbox.Errorf(signalbox.Conflict, signalbox.ReasonGatewayInUse,
+			"Current gateway ip %s already in use by port %s. Unable to update.", sub.GatewayIP, ports[0].ID)
+	}
+	return err
+}
+
 // DeleteSubnet deletes a subnet that no port of anybody's has an address of. Addresses that hosts make
 // themselves do not count: they go.
 func (s *Service) DeleteSubnet(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64) error {
@@ -258,7 +276,7 @@ func (s *Service) DeleteSubnet(ctx context.Context, c signalbox.Caller, id uuid.
 		if err != nil {
 			return err
 		}
-		if vifs(ports) != nil {
+		if users(ports) != nil {
 			return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonSubnetInUse,
 				"Unable to complete operation on subnet %s: One or more ports have an IP allocation from this subnet.", id)
 		}

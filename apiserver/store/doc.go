@@ -1,4 +1,4 @@
-// Package store keeps Signalbox's truth in PostgreSQL: networks, subnets, ports, their addresses and
+// Package store keeps Signalbox's truth in PostgreSQL: networks, subnets, ports, routers, their addresses and
 // segments, the hosts and which of them holds which port; and the feed that tells the controller what
 // changed. It is the only room that knows SQL. What a request means is decided above it, in neutron;
 // what must never be true of the data (two ports with one address, overlapping subnets …) is refused

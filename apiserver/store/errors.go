@@ -52,6 +52,8 @@ const (
 	classSystem           = "58"
 	constraintNetworkKey  = "networks_key"
 	constraintPortKey     = "ports_key"
+	constraintRouterKey   = "routers_key"
+	constraintHostMAC     = "hosts_mac"
 	constraintAllocations = "allocations_address"
 )
 
@@ -70,6 +72,9 @@ var refusals = map[string]signalbox.Error{
 	"pools_overlap":       {Kind: signalbox.Conflict, Msg: "allocation pools overlap"},
 	"pools_pkey":          {Kind: signalbox.Conflict, Msg: "allocation pools overlap"},
 	"ports_mac":           {Kind: signalbox.Conflict, Reason: signalbox.ReasonMACInUse, Msg: "another port of the network has this MAC address"},
+	"routers_pkey":        {Kind: signalbox.Conflict, Msg: "a router with this id exists"},
+	"ports_router":        {Kind: signalbox.NotFound, Resource: "router", Msg: "the router is not there"},
+	"router_overlap":      {Kind: signalbox.Invalid, Reason: signalbox.ReasonBadRequest, Msg: "the router has an interface on this subnet, or on one that overlaps it"},
 	constraintAllocations: {Kind: signalbox.Conflict, Reason: signalbox.ReasonIPInUse, Msg: "another port has this address"},
 }
 
@@ -132,7 +137,7 @@ func lost(err error) bool {
 }
 
 // retryable reports whether the transaction did nothing wrong and may succeed when run again: it lost a race,
-// or drew a key that is still in use since the sequence came round.
+// or drew a key or a MAC that is still in use since the sequence came round.
 func retryable(err error) bool {
 	var pe *pq.Error
 	if !errors.As(err, &pe) {
@@ -142,7 +147,10 @@ func retryable(err error) bool {
 	case codeSerialization, codeDeadlock:
 		return true
 	case codeUnique:
-		return pe.Constraint == constraintNetworkKey || pe.Constraint == constraintPortKey
+		switch pe.Constraint {
+		case constraintNetworkKey, constraintPortKey, constraintRouterKey, constraintHostMAC:
+			return true
+		}
 	}
 	return false
 }

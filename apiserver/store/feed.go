@@ -148,15 +148,16 @@ func (tx *Tx) everything(ctx context.Context) (d signalbox.Delta, err error) {
 	var s []subnetRow
 	var p []portRow
 	var h []hostRow
+	var r []routerRow
 	for _, q := range []struct {
 		dest any
 		text string
-	}{{&n, selectNetwork}, {&s, selectSubnet}, {&p, selectPort}, {&h, selectHost}} {
+	}{{&n, selectNetwork}, {&s, selectSubnet}, {&p, selectPort}, {&h, selectHost}, {&r, selectRouter}} {
 		if err := tx.all(ctx, q.dest, q.text); err != nil {
 			return d, err
 		}
 	}
-	d, err = delta(n, s, p, h)
+	d, err = delta(n, s, p, h, r)
 	d.Full = true
 	return d, err
 }
@@ -184,6 +185,7 @@ func (tx *Tx) changedSince(ctx context.Context, snapshot string) (d signalbox.De
 	var s []subnetRow
 	var p []portRow
 	var h []hostRow
+	var r []routerRow
 	for _, q := range []struct {
 		kind signalbox.Kind
 		dest any
@@ -193,6 +195,7 @@ func (tx *Tx) changedSince(ctx context.Context, snapshot string) (d signalbox.De
 		{signalbox.KindSubnet, &s, selectSubnet + ` WHERE s.id = ANY($1::uuid[])`},
 		{signalbox.KindPort, &p, selectPort + ` WHERE p.id = ANY($1::uuid[])`},
 		{signalbox.KindHost, &h, selectHost + ` WHERE h.id = ANY($1::uuid[])`},
+		{signalbox.KindRouter, &r, selectRouter + ` WHERE r.id = ANY($1::uuid[])`},
 	} {
 		if len(ids[q.kind]) == 0 {
 			continue
@@ -201,7 +204,7 @@ func (tx *Tx) changedSince(ctx context.Context, snapshot string) (d signalbox.De
 			return d, err
 		}
 	}
-	if d, err = delta(n, s, p, h); err != nil {
+	if d, err = delta(n, s, p, h, r); err != nil {
 		return d, err
 	}
 	forget(gone, &d)
@@ -211,14 +214,17 @@ func (tx *Tx) changedSince(ctx context.Context, snapshot string) (d signalbox.De
 	return d, nil
 }
 
-func delta(n []networkRow, s []subnetRow, p []portRow, h []hostRow) (d signalbox.Delta, err error) {
+func delta(n []networkRow, s []subnetRow, p []portRow, h []hostRow, r []routerRow) (d signalbox.Delta, err error) {
 	if d.Networks, err = networks(n); err != nil {
 		return d, err
 	}
 	if d.Subnets, err = subnets(s); err != nil {
 		return d, err
 	}
-	d.Ports, err = ports(p)
+	if d.Ports, err = ports(p); err != nil {
+		return d, err
+	}
+	d.Routers, err = routers(r)
 	d.Hosts = hosts(h)
 	return d, err
 }
@@ -236,6 +242,9 @@ func forget(gone map[signalbox.Ref]bool, d *signalbox.Delta) {
 	}
 	for i := range d.Hosts {
 		delete(gone, signalbox.Ref{Kind: signalbox.KindHost, ID: d.Hosts[i].ID})
+	}
+	for i := range d.Routers {
+		delete(gone, signalbox.Ref{Kind: signalbox.KindRouter, ID: d.Routers[i].ID})
 	}
 }
 

@@ -30,8 +30,9 @@ type view struct {
 	subnets  map[uuid.UUID]signalbox.Subnet
 	ports    map[uuid.UUID]signalbox.Port
 	hosts    map[uuid.UUID]signalbox.Host
+	routers  map[uuid.UUID]signalbox.Router
 	fulls    int
-	told     map[uuid.UUID]int // how often a port was
+	told     map[uuid.UUID]int // how often a port or router was
 }
 
 // follow keeps a view up to date until the test ends.
@@ -59,6 +60,7 @@ func (v *view) apply(d signalbox.Delta) error {
 		v.fulls++
 		v.networks, v.subnets = map[uuid.UUID]signalbox.Network{}, map[uuid.UUID]signalbox.Subnet{}
 		v.ports, v.hosts = map[uuid.UUID]signalbox.Port{}, map[uuid.UUID]signalbox.Host{}
+		v.routers = map[uuid.UUID]signalbox.Router{}
 	}
 	for _, n := range d.Networks {
 		v.networks[n.ID] = n
@@ -73,11 +75,16 @@ func (v *view) apply(d signalbox.Delta) error {
 	for _, h := range d.Hosts {
 		v.hosts[h.ID] = h
 	}
+	for _, r := range d.Routers {
+		v.routers[r.ID] = r
+		v.told[r.ID]++
+	}
 	for _, ref := range d.Gone {
 		delete(v.networks, ref.ID)
 		delete(v.subnets, ref.ID)
 		delete(v.ports, ref.ID)
 		delete(v.hosts, ref.ID)
+		delete(v.routers, ref.ID)
 	}
 	return nil
 }
@@ -117,12 +124,15 @@ func (v *view) awaitTables() {
 		if d.Hosts, err = tx.Hosts(l.ctx); err != nil {
 			return err
 		}
+		if d.Routers, err = tx.Routers(l.ctx, store.Query{}); err != nil {
+			return err
+		}
 		want.told = map[uuid.UUID]int{}
 		return want.apply(d)
 	}))
 	v.await("the view equals the tables", func() bool {
 		return reflect.DeepEqual(v.subnets, want.subnets) && reflect.DeepEqual(v.ports, want.ports) &&
-			reflect.DeepEqual(v.hosts, want.hosts) && sameNetworks(v.networks, want.networks)
+			reflect.DeepEqual(v.hosts, want.hosts) && reflect.DeepEqual(v.routers, want.routers) && sameNetworks(v.networks, want.networks)
 	})
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/signalbox-sdn/signalbox"
 )
 
-const selectHost = `SELECT h.id, h.datapath_id, h.name, h.tunnel_ip, h.mappings, h.managed FROM hosts h`
+const selectHost = `SELECT h.id, h.datapath_id, h.name, h.tunnel_ip, h.mappings, h.managed, h.mac FROM hosts h`
 
 type hostRow struct {
 	ID         uuid.UUID
@@ -17,11 +17,12 @@ type hostRow struct {
 	TunnelIP   addr `db:"tunnel_ip"`
 	Mappings   mappings
 	Managed    bool
+	MAC        mac
 }
 
 func (r *hostRow) host() signalbox.Host {
 	return signalbox.Host{ID: r.ID, DatapathID: r.DatapathID.DatapathID, Name: r.Name, TunnelIP: r.TunnelIP.Addr,
-		Mappings: r.Mappings, Managed: r.Managed}
+		Mappings: r.Mappings, Managed: r.Managed, MAC: r.MAC.MAC}
 }
 
 func hosts(rows []hostRow) []signalbox.Host {
@@ -32,19 +33,28 @@ func hosts(rows []hostRow) []signalbox.Host {
 	return out
 }
 
-// SaveHost writes what is known of the host with h's datapath id and returns it with its id, which the database
-// gives at first sight. The feed tells of it only when something is new.
+const updateHost = `
+UPDATE hosts SET name = $2, tunnel_ip = $3, mappings = $4, managed = $5
+WHERE datapath_id = $1 AND (name, tunnel_ip, mappings, managed) IS DISTINCT FROM ($2, $3, $4, $5)`
+
+// insertHost is for first sights only: a row that is proposed uses up a MAC, whether or not it conflicts.
+const insertHost = `
+INSERT INTO hosts AS h (datapath_id, name, tunnel_ip, mappings, managed)
+SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT FROM hosts WHERE datapath_id = $1)
+ON CONFLICT (datapath_id) DO UPDATE
+SET name = excluded.name, tunnel_ip = excluded.tunnel_ip, mappings = excluded.mappings, managed = excluded.managed
+WHERE (h.name, h.tunnel_ip, h.mappings, h.managed)
+      IS DISTINCT FROM (excluded.name, excluded.tunnel_ip, excluded.mappings, excluded.managed)`
+
+// SaveHost writes what is known of the host with h's datapath id and returns it with its id and its MAC, which the
+// database gives at first sight. The feed tells of it only when something is new.
 func (db *DB) SaveHost(ctx context.Context, h signalbox.Host) (signalbox.Host, error) {
 	err := db.Write(ctx, func(tx *Tx) error {
-		_, err := tx.exec(ctx, `
-			INSERT INTO hosts AS h (datapath_id, name, tunnel_ip, mappings, managed) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (datapath_id) DO UPDATE
-			SET name = excluded.name, tunnel_ip = excluded.tunnel_ip, mappings = excluded.mappings, managed = excluded.managed
-			WHERE (h.name, h.tunnel_ip, h.mappings, h.managed)
-			      IS DISTINCT FROM (excluded.name, excluded.tunnel_ip, excluded.mappings, excluded.managed)`,
-			h.DatapathID.String(), h.Name, addr{h.TunnelIP}, mappings(h.Mappings), h.Managed)
-		if err != nil {
-			return wrap("save host", err)
+		for _, text := range []string{updateHost, insertHost} {
+			_, err := tx.exec(ctx, text, h.DatapathID.String(), h.Name, addr{h.TunnelIP}, mappings(h.Mappings), h.Managed)
+			if err != nil {
+				return wrap("save host", err)
+			}
 		}
 		var r hostRow
 		if err := tx.get(ctx, &r, selectHost+` WHERE h.datapath_id = $1`, h.DatapathID.String()); err != nil {

@@ -99,6 +99,23 @@ var portList = listing{
 	},
 }
 
+var routerList = listing{
+	resource: "router", table: "r", sel: selectRouter,
+	visible: "r.project_id = %[1]s",
+	columns: map[string]column{
+		"id":              {expr: "r.id", typ: "uuid"},
+		"name":            {expr: "r.name", typ: "text"},
+		"description":     {expr: "r.description", typ: "text"},
+		"project_id":      {expr: "r.project_id", typ: "text"},
+		"tenant_id":       {expr: "r.project_id", typ: "text"},
+		"status":          {expr: "'ACTIVE'::text", typ: "text"},
+		"admin_state_up":  {expr: "r.admin_state_up", typ: "boolean"},
+		"created_at":      {expr: "r.created_at", typ: "timestamptz"},
+		"updated_at":      {expr: "r.updated_at", typ: "timestamptz"},
+		"revision_number": {expr: "r.revision", typ: "bigint"},
+	},
+}
+
 // list runs a query.
 func (tx *Tx) list(ctx context.Context, dest any, l listing, q Query) error {
 	op := "list " + l.resource + "s"

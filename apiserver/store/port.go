@@ -13,7 +13,7 @@ import (
 
 const selectPort = `
 SELECT p.id, p.key, p.network_id, p.project_id, p.name, p.description, p.admin_state_up, p.mac, p.device_id, p.device_owner,
-       p.role, p.status, p.created_at, p.updated_at, p.revision,
+       p.role, p.router_id, p.status, p.created_at, p.updated_at, p.revision,
        b.host_id, b.interface, b.bound_by,
        ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips
 FROM ports p LEFT JOIN bindings b ON b.port_id = p.id`
@@ -30,6 +30,7 @@ type portRow struct {
 	DeviceID     string `db:"device_id"`
 	DeviceOwner  string `db:"device_owner"`
 	Role         string
+	RouterID     uuid.NullUUID `db:"router_id"`
 	Status       string
 	HostID       uuid.NullUUID `db:"host_id"`
 	Interface    sql.NullString
@@ -42,7 +43,8 @@ func (r *portRow) port() (p signalbox.Port, err error) {
 	p = signalbox.Port{
 		ID: r.ID, Key: signalbox.PortKey(r.Key), NetworkID: r.NetworkID, ProjectID: r.ProjectID, Name: r.Name,
 		Description: r.Description, AdminStateUp: r.AdminStateUp, MAC: r.MAC.MAC, DeviceID: r.DeviceID,
-		DeviceOwner: r.DeviceOwner, Role: signalbox.Role(r.Role), Status: signalbox.Status(r.Status), Meta: r.meta(),
+		DeviceOwner: r.DeviceOwner, Role: signalbox.Role(r.Role), RouterID: r.RouterID.UUID, Status: signalbox.Status(r.Status),
+		Meta: r.meta(),
 	}
 	if r.HostID.Valid {
 		p.Binding = &signalbox.Binding{PortID: r.ID, HostID: r.HostID.UUID, Interface: r.Interface.String,

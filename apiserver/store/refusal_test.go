@@ -292,7 +292,7 @@ func TestHostKeepsItsIDAndBindingsAreOfTheirPlace(t *testing.T) {
 	full := signalbox.Host{DatapathID: h2.DatapathID, Name: "n", TunnelIP: netip.MustParseAddr("192.0.2.1"), Mappings: map[string]string{"default": "br-eth2"}, Managed: true}
 	got, err := l.db.SaveHost(l.ctx, full)
 	l.must(err)
-	full.ID = h2.ID
+	full.ID, full.MAC = h2.ID, h2.MAC
 	if !reflect.DeepEqual(got, full) {
 		t.Errorf("got %+v, want %+v", got, full)
 	}

@@ -46,21 +46,11 @@ func (r *subnetRow) subnet() (s signalbox.Subnet, err error) {
 	if s.DNSServers, err = each(r.DNSServers, parseAddr); err != nil {
 		return s, err
 	}
-	for i := range r.Destinations {
-		var to prefix
-		if err := to.Scan(r.Destinations[i]); err != nil {
-			return s, err
-		}
-		hop, err := parseAddr(r.Hops[i])
-		if err != nil {
-			return s, err
-		}
-		s.HostRoutes = append(s.HostRoutes, signalbox.Route{Destination: to.Prefix, NextHop: hop})
-	}
-	return s, nil
+	s.HostRoutes, err = readRoutes(r.Destinations, r.Hops)
+	return s, err
 }
 
-// routes splits host routes into the two arrays that hold them.
+// routes splits routes into the two arrays that hold them.
 func routes(of []signalbox.Route) (destinations, hops pq.StringArray) {
 	destinations, hops = pq.StringArray{}, pq.StringArray{}
 	for _, r := range of {
@@ -68,6 +58,21 @@ func routes(of []signalbox.Route) (destinations, hops pq.StringArray) {
 		hops = append(hops, r.NextHop.String())
 	}
 	return destinations, hops
+}
+
+func readRoutes(destinations, hops pq.StringArray) (out []signalbox.Route, err error) {
+	for i := range destinations {
+		var to prefix
+		if err := to.Scan(destinations[i]); err != nil {
+			return nil, err
+		}
+		hop, err := parseAddr(hops[i])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, signalbox.Route{Destination: to.Prefix, NextHop: hop})
+	}
+	return out, nil
 }
 
 // InsertSubnet writes a subnet with its pools and fills its Meta. Invalid ReasonOverlappingCIDR when another subnet

@@ -134,13 +134,13 @@ func pools() Kind {
 	}
 }
 
-// routes is a list of different routes, each {"destination", "nexthop"}.
-func routes() Kind {
+// routes is a list of at most max different routes, each {"destination", "nexthop"}.
+func routes(max int) Kind {
 	item := Schema{Type: "object", Properties: map[string]Schema{"destination": block().Schema, "nexthop": address().Schema}}
 	return Kind{
-		Schema: Schema{Type: "array", Items: &item, MaxItems: maxHostRoutes},
+		Schema: Schema{Type: "array", Items: &item, MaxItems: max},
 		read: func(v any) (any, error) {
-			return readList(v, maxHostRoutes, readRoute, func(r signalbox.Route) string {
+			return readList(v, max, readRoute, func(r signalbox.Route) string {
 				return fmt.Sprintf("hostroute '%s via %s'", r.Destination, r.NextHop)
 			})
 		},

@@ -50,6 +50,7 @@ func FuzzBody(f *testing.F) {
 		accepted(t, Networks(), body)
 		accepted(t, Subnets(), body)
 		accepted(t, Ports(), body)
+		accepted(t, Routers(), body)
 	})
 }
 
@@ -107,6 +108,35 @@ func partial(list []signalbox.FixedIP) bool {
 	return false
 }
 
+// FuzzInterface: no body makes the reader panic; what it refuses is the client's fault, and what it takes is shown as JSON.
+func FuzzInterface(f *testing.F) {
+	seed(f, func(_ string, body []byte) {
+		if body != nil {
+			f.Add([]byte(body))
+		}
+	})
+	f.Add([]byte(`{"subnet_id":"83273865a2d7455c949c35c8992046ca"}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		subnet, port, err := DecodeInterface(body)
+		if err != nil {
+			if signalbox.KindOf(err) != signalbox.Invalid || subnet != nil || port != nil {
+				t.Fatalf("%q: %v %v, refused as %v", body, subnet, port, err)
+			}
+			return
+		}
+		var p signalbox.Port
+		if subnet != nil {
+			p.FixedIPs = []signalbox.FixedIP{{SubnetID: *subnet}}
+		}
+		if port != nil {
+			p.ID = *port
+		}
+		if answer := AppendInterface(nil, p.ID, &p); !json.Valid(answer) {
+			t.Fatalf("%q: answered %s", body, answer)
+		}
+	})
+}
+
 // FuzzQuery: no query makes the reader panic, and what it accepts is of the Go type that the attribute has.
 func FuzzQuery(f *testing.F) {
 	seed(f, func(path string, _ []byte) {
@@ -123,6 +153,7 @@ func FuzzQuery(f *testing.F) {
 		asked(t, Networks(), q)
 		asked(t, Subnets(), q)
 		asked(t, Ports(), q)
+		asked(t, Routers(), q)
 	})
 }
 

@@ -27,7 +27,7 @@ func Subnets() *Resource[signalbox.Subnet] {
 		{Name: "allocation_pools", Kind: pools(), Access: Create | Update, Value: func(s *S) any { return s.Pools }},
 		{Name: "enable_dhcp", Kind: boolean(), Access: Create | Update | Filter | Sort, Default: true, Value: func(s *S) any { return s.EnableDHCP }},
 		{Name: "dns_nameservers", Kind: nameservers().takesNull([]netip.Addr{}), Access: Create | Update, Default: []netip.Addr{}, Value: func(s *S) any { return s.DNSServers }},
-		{Name: "host_routes", Kind: routes().takesNull([]signalbox.Route{}), Access: Create | Update, Default: []signalbox.Route{}, Value: func(s *S) any { return s.HostRoutes }},
+		{Name: "host_routes", Kind: routes(maxHostRoutes).takesNull([]signalbox.Route{}), Access: Create | Update, Default: []signalbox.Route{}, Value: func(s *S) any { return s.HostRoutes }},
 		{Name: "ipv6_ra_mode", Kind: mode(), Access: Create | Filter | Sort, Default: signalbox.IPv6Mode(""), Value: func(s *S) any { return s.RAMode }},
 		{Name: "ipv6_address_mode", Kind: mode(), Access: Create | Filter | Sort, Default: signalbox.IPv6Mode(""), Value: func(s *S) any { return s.AddressMode }},
 		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(s *S) any { return s.CreatedAt }},

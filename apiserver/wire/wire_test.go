@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"reflect"
@@ -18,6 +19,7 @@ func TestAttributeTablesAreConsistent(t *testing.T) {
 	checkTable(t, Networks())
 	checkTable(t, Subnets())
 	checkTable(t, Ports())
+	checkTable(t, Routers())
 }
 
 func checkTable[T any](t *testing.T, r *Resource[T]) {
@@ -75,8 +77,8 @@ func TestValuesAreConvertedAsNeutronDoes(t *testing.T) {
 		{nameservers(), `["1.1.1.1","1.1.1.2","1.1.1.3","1.1.1.4","1.1.1.5","1.1.1.6"]`, nil},
 		{pools(), `[{"start":"10.0.0.1","end":"10.0.0.9"}]`, []signalbox.AddrRange{{First: netip.MustParseAddr("10.0.0.1"), Last: netip.MustParseAddr("10.0.0.9")}}},
 		{pools(), `[{"start":"10.0.0.1"}]`, nil}, {pools(), `[{"start":"10.0.0.1","end":"10.0.0.9","x":1}]`, nil}, {pools(), `null`, nil},
-		{routes(), `[{"destination":"10.9.0.0/16","nexthop":"10.1.0.9"}]`, []signalbox.Route{{Destination: netip.MustParsePrefix("10.9.0.0/16"), NextHop: netip.MustParseAddr("10.1.0.9")}}},
-		{routes(), `[{"destination":"x","nexthop":"10.1.0.9"}]`, nil},
+		{routes(maxHostRoutes), `[{"destination":"10.9.0.0/16","nexthop":"10.1.0.9"}]`, []signalbox.Route{{Destination: netip.MustParsePrefix("10.9.0.0/16"), NextHop: netip.MustParseAddr("10.1.0.9")}}},
+		{routes(maxHostRoutes), `[{"destination":"x","nexthop":"10.1.0.9"}]`, nil},
 		{fixedIPs(), `[{"subnet_id":"83273865-a2d7-455c-949c-35c8992046ca"}]`, []signalbox.FixedIP{{SubnetID: subnet}}},
 		{fixedIPs(), `[{"ip_address":"10.0.0.1"}]`, []signalbox.FixedIP{{Addr: netip.MustParseAddr("10.0.0.1")}}},
 		{fixedIPs(), `[]`, []signalbox.FixedIP{}}, {fixedIPs(), `[{}]`, nil}, {fixedIPs(), `[{"ip":"10.0.0.1"}]`, nil}, {fixedIPs(), `[{"ip_address":"abc"}]`, nil},
@@ -126,6 +128,43 @@ func TestRefusalsNameTheAttribute(t *testing.T) {
 	} {
 		if test.err == nil || !strings.Contains(test.err.Error(), test.name) {
 			t.Errorf("%v does not name %s", test.err, test.name)
+		}
+	}
+}
+
+func TestRoutersHaveNoExternalGateway(t *testing.T) {
+	for body, ok := range map[string]bool{
+		`{"router":{"external_gateway_info":null}}`:                                                  true,
+		`{"router":{"external_gateway_info":{}}}`:                                                    true,
+		`{"router":{"external_gateway_info":{"network_id":"83273865-a2d7-455c-949c-35c8992046ca"}}}`: false,
+		`{"router":{"external_gateway_info":"x"}}`:                                                   false,
+		`{"router":{"external_gateway_info":[]}}`:                                                    false,
+	} {
+		_, _, err := Routers().DecodeCreate([]byte(body))
+		var e *signalbox.Error
+		if ok != (err == nil) || !ok && (!errors.As(err, &e) || e.Reason != signalbox.ReasonBadRequest) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+func TestInterfacesAreNamedBySubnetOrPort(t *testing.T) {
+	const id = "83273865-a2d7-455c-949c-35c8992046ca"
+	for body, want := range map[string]string{
+		``: "<nil> <nil>", `{}`: "<nil> <nil>",
+		`{"subnet_id":"` + id + `"}`:                        id + " <nil>",
+		`{"port_id":"` + id + `"}`:                          "<nil> " + id,
+		`{"port_id":"` + id + `","subnet_id":"` + id + `"}`: id + " " + id,
+		`{"subnet_id":null}`:                                "refused", `{"port_id":"x"}`: "refused", `{"subnet_id":["` + id + `"]}`: "refused",
+		`{"router_id":"` + id + `"}`: "refused", `[]`: "refused", `null`: "refused", `{`: "refused", `{"port_id":"` + id + `","port_id":"` + id + `"}`: "refused",
+	} {
+		subnet, port, err := DecodeInterface([]byte(body))
+		got := fmt.Sprint(subnet, " ", port)
+		if err != nil {
+			got = "refused"
+		}
+		if got != want {
+			t.Errorf("%s: %s (%v), want %s", body, got, err, want)
 		}
 	}
 }

@@ -23,12 +23,14 @@ const (
 	actionOutput       = 0
 	actionPushVLAN     = 17
 	actionPopVLAN      = 18
+	actionDecTTL       = 24
 	actionSetField     = 25
 	actionExperimenter = 0xffff
 
 	niciraRegMove       = 6
 	niciraRegLoad       = 7
 	niciraResubmitTable = 14
+	niciraCheckLarger   = 49
 	resubmitSameInPort  = 0xfff8
 )
 
@@ -128,6 +130,10 @@ func appendActions(b []byte, actions []flow.Action) ([]byte, error) {
 			b = append(b, 0, actionPushVLAN, 0, 8, tpidCustomer>>8, tpidCustomer&0xff, 0, 0)
 		case flow.PopVLAN:
 			b = append(b, 0, actionPopVLAN, 0, 8, 0, 0, 0, 0)
+		case flow.DecTTL:
+			b = append(b, 0, actionDecTTL, 0, 8, 0, 0, 0, 0)
+		case flow.CheckLarger:
+			b, err = appendCheckLarger(b, a)
 		case flow.Resubmit:
 			b = appendNicira(b, 16, niciraResubmitTable)
 			b = binary.BigEndian.AppendUint16(b, resubmitSameInPort)
@@ -203,6 +209,22 @@ func appendMove(b []byte, a flow.Move) ([]byte, error) {
 	b = binary.BigEndian.AppendUint16(b, uint16(a.Dst.Off))
 	b = binary.BigEndian.AppendUint32(b, src.header())
 	return binary.BigEndian.AppendUint32(b, dst.header()), nil
+}
+
+// appendCheckLarger is NXAST_CHECK_PKT_LARGER.
+func appendCheckLarger(b []byte, a flow.CheckLarger) ([]byte, error) {
+	dst, err := subfieldCode(a.Dst)
+	if err != nil {
+		return b, err
+	}
+	if a.Dst.Len != 1 {
+		return b, fmt.Errorf("check_pkt_larger into %s: its answer is one bit", a.Dst)
+	}
+	b = appendNicira(b, 24, niciraCheckLarger)
+	b = binary.BigEndian.AppendUint16(b, a.Size)
+	b = binary.BigEndian.AppendUint16(b, uint16(a.Dst.Off))
+	b = binary.BigEndian.AppendUint32(b, dst.header())
+	return append(b, 0, 0, 0, 0, 0, 0), nil
 }
 
 // Sum is a fingerprint of what a flow matches and does, as it stands on the wire; zero for a flow that has

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,6 +41,7 @@ func nxmName(f flow.Field) string {
 	name = strings.TrimPrefix(name, "OXM_OF_")
 	name = strings.Replace(name, "IPV4_", "IP_", 1)
 	name = strings.Replace(name, "IPV6_ND_", "ND_", 1)
+	name = strings.Replace(name, "ICMPV4_", "ICMP_", 1)
 	for _, class := range []string{"NXM_OF_", "NXM_NX_"} {
 		if _, err := of.FindFieldHeaderByName(class+name, false); err == nil {
 			return class + name
@@ -70,6 +72,8 @@ func libraryAction(t testing.TB, a flow.Action) of.Action {
 		return of.NewActionPushVlan(0x8100)
 	case flow.PopVLAN:
 		return of.NewActionPopVlan()
+	case flow.DecTTL:
+		return of.NewActionDecNwTtl()
 	case flow.Resubmit:
 		return of.NewNXActionResubmitTableAction(of.OFPP_IN_PORT, a.Table)
 	case flow.Move:
@@ -139,6 +143,9 @@ func libraryBundleAdd(t testing.TB, xid, bundle uint32, m *of.FlowMod) []byte {
 func TestFlowsAreEncodedAsTheLibraryEncodesThem(t *testing.T) {
 	flows := everyFlow()
 	for i := range flows {
+		if slices.ContainsFunc(flows[i].Actions, func(a flow.Action) bool { _, ok := a.(flow.CheckLarger); return ok }) {
+			continue // the library does not know it: Open vSwitch alone judges this one
+		}
 		ours, err := piece{adds: flows}.appendMod(nil, i, 77, 5)
 		if err != nil {
 			t.Errorf("%s: %v", &flows[i], err)
@@ -178,6 +185,8 @@ func TestFlowsWithoutAFormInOpenFlowAreRefused(t *testing.T) {
 		"a load of more than 64 bits":      {flow.Load{Dst: part(flow.IPv6Dst, 1, 100)}},
 		"a move between different lengths": {flow.Move{Src: part(flow.Reg0, 0, 8), Dst: flow.Reg1.Whole()}},
 		"a move from no field":             {flow.Move{Src: flow.NoField.Whole(), Dst: flow.Reg1.Whole()}},
+		"an answer of more than one bit":   {flow.CheckLarger{Dst: flow.Reg0.Whole()}},
+		"an answer to no field":            {flow.CheckLarger{Dst: flow.NoField.Whole()}},
 		"more than a message holds":        long,
 	} {
 		f := flow.Flow{Cookie: 1, Actions: actions}

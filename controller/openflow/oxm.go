@@ -58,6 +58,9 @@ var fieldCodes = [flow.NumFields]oxm{
 	flow.NDTarget:   {classBasic, 31, 16},
 	flow.NDSLL:      {classBasic, 32, 6},
 	flow.NDTLL:      {classBasic, 33, 6},
+	flow.IPTTL:      {classNicira, 29, 1},
+	flow.ICMPType:   {classBasic, 19, 1},
+	flow.ICMPCode:   {classBasic, 20, 1},
 }
 
 // actionCodes are the older numbers that some fields also have. Open vSwitch gives loads and moves back
@@ -85,6 +88,8 @@ var actionCodes = [flow.NumFields]oxm{
 	flow.NDTarget:   {classNicira, 23, 16},
 	flow.NDSLL:      {classNicira, 24, 6},
 	flow.NDTLL:      {classNicira, 25, 6},
+	flow.ICMPType:   {classOlder, 13, 1},
+	flow.ICMPCode:   {classOlder, 14, 1},
 }
 
 // subfieldCode is the field's number in a load or a move of bits that the field has.

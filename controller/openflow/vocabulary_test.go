@@ -20,6 +20,7 @@ var (
 	isARP    = flow.IsNum(flow.EthType, 0x0806)
 	isIPv4   = flow.IsNum(flow.EthType, 0x0800)
 	isIPv6   = flow.IsNum(flow.EthType, 0x86dd)
+	isICMP   = flow.IsNum(flow.IPProto, 1)
 	isTCP    = flow.IsNum(flow.IPProto, 6)
 	isUDP    = flow.IsNum(flow.IPProto, 17)
 	isICMPv6 = flow.IsNum(flow.IPProto, 58)
@@ -50,6 +51,9 @@ func everyMatch() []flow.Match {
 		{isIPv4, flow.Is(flow.IPv4Src, testAddr), flow.Is(flow.IPv4Dst, testAddr)},
 		{isIPv4, flow.IsMasked(flow.IPv4Dst, testAddr, prefix(24))},
 		{isIPv4, flow.IsNum(flow.IPProto, 47)},
+		{isIPv4, flow.IsNum(flow.IPTTL, 1)},
+		{isIPv6, flow.IsNum(flow.IPTTL, 255)},
+		{isIPv4, isICMP, flow.IsNum(flow.ICMPType, 8), flow.IsNum(flow.ICMPCode, 0), flow.IsNum(flow.IPTTL, 7)},
 		{isIPv4, isTCP, flow.IsNum(flow.TCPSrc, 1024), flow.IsNum(flow.TCPDst, 80)},
 		{isIPv4, isTCP, flow.IsMasked(flow.TCPDst, flow.Num(0x1000), flow.Num(0xf000))},
 		{isIPv4, isUDP, flow.IsNum(flow.UDPSrc, 68), flow.IsNum(flow.UDPDst, 67)},
@@ -82,8 +86,13 @@ func everyAction() []struct {
 	tcp, udp := flow.Match{isIPv4, isTCP}, flow.Match{isIPv4, isUDP}
 	solicit := flow.Match{isIPv6, isICMPv6, flow.IsNum(flow.ICMPv6Type, 135)}
 	advert := flow.Match{isIPv6, isICMPv6, flow.IsNum(flow.ICMPv6Type, 136)}
+	icmp := flow.Match{isIPv4, isICMP, flow.IsNum(flow.ICMPType, 8)}
 	return []pair{
 		{nil, nil},
+		{nil, list{flow.CheckLarger{Size: 1464, Dst: flow.Subfield{Field: flow.Reg3, Off: 2, Len: 1}}, flow.Goto{Table: 20}}},
+		{flow.Match{isIPv4}, list{flow.DecTTL{}, whole(flow.IPTTL, flow.Num(64)), flow.Goto{Table: 20}}},
+		{icmp, list{whole(flow.ICMPType, flow.Num(0)), whole(flow.ICMPCode, flow.Num(3)), flow.Move{Src: flow.IPTTL.Whole(), Dst: flow.Subfield{Field: flow.Reg1, Len: 8}}}},
+		{icmp, list{flow.Move{Src: flow.ICMPType.Whole(), Dst: flow.ICMPCode.Whole()}, part(flow.IPTTL, 0, 4, 7)}},
 		{nil, list{flow.Output{Port: 3}, flow.Output{Port: 4}, flow.OutputInPort{}, flow.ToController{}}},
 		{nil, list{flow.Goto{Table: 20}}},
 		{nil, list{flow.Meter{ID: 5}, flow.ToController{}}},

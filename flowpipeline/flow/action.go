@@ -36,6 +36,15 @@ type (
 	Goto struct{ Table uint8 }
 	// Meter passes the packet through a meter, which may drop it. It must be the first.
 	Meter struct{ ID uint32 }
+	// DecTTL takes one from the TTL (OFPAT_DEC_NW_TTL). At 0 and 1 the packet would go to the controller
+	// instead, unmetered: match those before.
+	DecTTL struct{}
+	// CheckLarger sets a bit to whether the frame, from its Ethernet header on, has more bytes than Size
+	// (NXAST_CHECK_PKT_LARGER).
+	CheckLarger struct {
+		Size uint16
+		Dst  Subfield // one bit
+	}
 )
 
 func itoa(n uint64) string { return strconv.FormatUint(n, 10) }
@@ -48,6 +57,11 @@ func (PopVLAN) text(func(uint8) string) string      { return "pop_vlan" }
 func (a Meter) text(func(uint8) string) string      { return "meter:" + itoa(uint64(a.ID)) }
 func (a Resubmit) text(t func(uint8) string) string { return "resubmit(," + t(a.Table) + ")" }
 func (a Goto) text(t func(uint8) string) string     { return "goto_table:" + t(a.Table) }
+func (DecTTL) text(func(uint8) string) string       { return "dec_ttl" }
+func (a CheckLarger) text(func(uint8) string) string {
+	return fmt.Sprintf("check_pkt_larger(%d)->%s", a.Size, a.Dst)
+}
+
 func (a Move) text(func(uint8) string) string {
 	return "move:" + a.Src.String() + "->" + a.Dst.String()
 }
@@ -72,6 +86,8 @@ const (
 	tagResubmit
 	tagGoto
 	tagMeter
+	tagDecTTL
+	tagCheckLarger
 )
 
 func appendActions(b []byte, as []Action) []byte {
@@ -97,4 +113,8 @@ func (a Resubmit) append(b []byte) []byte   { return append(b, tagResubmit, a.Ta
 func (a Goto) append(b []byte) []byte       { return append(b, tagGoto, a.Table) }
 func (a Meter) append(b []byte) []byte {
 	return binary.BigEndian.AppendUint32(append(b, tagMeter), a.ID)
+}
+func (DecTTL) append(b []byte) []byte { return append(b, tagDecTTL) }
+func (a CheckLarger) append(b []byte) []byte {
+	return a.Dst.append(binary.BigEndian.AppendUint16(append(b, tagCheckLarger), a.Size))
 }

@@ -11,7 +11,8 @@ import (
 // Field is a packet or metadata field of Open vSwitch (ovs-fields(7)).
 type Field uint8
 
-// The fields, in the order in which a match prints and encodes them.
+// The fields, in the order in which a match prints and encodes them. Their numbers are part of cookies: a
+// new one comes last, or every flow of every switch is sent anew.
 const (
 	NoField    Field = iota
 	InPort           // OpenFlow port number
@@ -48,6 +49,9 @@ const (
 	NDTarget         //
 	NDSLL            //
 	NDTLL            //
+	IPTTL            //
+	ICMPType         // of ICMP over IPv4
+	ICMPCode         // likewise
 	NumFields        // not a field: how many there are
 )
 
@@ -93,6 +97,9 @@ var fields = [NumFields]fieldInfo{
 	NDTarget:   {"nd_target", "OXM_OF_IPV6_ND_TARGET", 128, ipv6},
 	NDSLL:      {"nd_sll", "OXM_OF_IPV6_ND_SLL", 48, ethernet},
 	NDTLL:      {"nd_tll", "OXM_OF_IPV6_ND_TLL", 48, ethernet},
+	IPTTL:      {"nw_ttl", "NXM_NX_IP_TTL", 8, decimal},
+	ICMPType:   {"icmp_type", "OXM_OF_ICMPV4_TYPE", 8, decimal},
+	ICMPCode:   {"icmp_code", "OXM_OF_ICMPV4_CODE", 8, decimal},
 }
 
 func (f Field) String() string {

@@ -28,7 +28,7 @@ type Flow struct {
 
 // Why says which object a flow exists for, and what it does for it.
 type Why struct {
-	Kind   string // "port", "network", "host", "interface"
+	Kind   string // "port", "network", "router", "host"
 	ID     uuid.UUID
 	Phrase string // "answers ARP for 10.0.0.3"
 }

@@ -21,6 +21,9 @@ func TestTextIsWhatOvsOfctlReads(t *testing.T) {
 			"table=10, priority=100,udp,udp_dst=67 actions=meter:9,load:0x2->NXM_NX_REG3[0..3],CONTROLLER:65535"},
 		{New(40, 5, Match{IsSub(key, 3), IsSub(Subfield{Reg3, 8, 1}, 1)}, Why{}, Load{EthSrc.Whole(), Ethernet(mac)}, Move{ARPSHA.Whole(), ARPTHA.Whole()}, OutputInPort{}),
 			"table=40, priority=5,reg3=0x103/0x10f actions=set_field:fa:16:3e:00:00:05->eth_src,move:OXM_OF_ARP_SHA[]->OXM_OF_ARP_THA[],IN_PORT"},
+		{New(54, 1, Match{IsNum(EthType, 0x0800), IsNum(IPProto, 1), IsNum(ICMPType, 8), IsNum(ICMPCode, 0), IsNum(IPTTL, 64)}, Why{},
+			CheckLarger{1464, Subfield{Reg3, 2, 1}}, Load{ICMPType.Whole(), Num(0)}, Load{IPTTL.Whole(), Num(64)}, DecTTL{}),
+			"table=54, priority=1,icmp,nw_ttl=64,icmp_type=8,icmp_code=0 actions=check_pkt_larger(1464)->NXM_NX_REG3[2],set_field:0->icmp_type,set_field:64->nw_ttl,dec_ttl"},
 	}
 	for _, tt := range tests {
 		if got := tt.f.String(); got != tt.want {

@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"github.com/signalbox-sdn/signalbox"
+)
+
+const selectRouter = `
+SELECT r.id, r.key, r.project_id, r.name, r.description, r.admin_state_up, r.route_destinations, r.route_hops,
+       r.created_at, r.updated_at, r.revision
+FROM routers r`
+
+type routerRow struct {
+	ID           uuid.UUID
+	Key          int64
+	ProjectID    string `db:"project_id"`
+	Name         string
+	Description  string
+	AdminStateUp bool           `db:"admin_state_up"`
+	Destinations pq.StringArray `db:"route_destinations"`
+	Hops         pq.StringArray `db:"route_hops"`
+	metaRow
+}
+
+func (r *routerRow) router() (out signalbox.Router, err error) {
+	out = signalbox.Router{
+		ID: r.ID, Key: signalbox.RouterKey(r.Key), ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
+		AdminStateUp: r.AdminStateUp, Meta: r.meta(),
+	}
+	out.Routes, err = readRoutes(r.Destinations, r.Hops)
+	return out, err
+}
+
+// InsertRouter writes a router and fills its Key and Meta.
+func (tx *Tx) InsertRouter(ctx context.Context, r *signalbox.Router) error {
+	destinations, hops := routes(r.Routes)
+	var got keyedMeta
+	err := tx.get(ctx, &got, `
+		INSERT INTO routers (id, project_id, name, description, admin_state_up, route_destinations, route_hops)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING key, created_at, updated_at, revision`,
+		r.ID, r.ProjectID, r.Name, r.Description, r.AdminStateUp, destinations, hops)
+	if err != nil {
+		return wrap("insert router", err)
+	}
+	r.Key, r.Meta = signalbox.RouterKey(got.Key), got.meta()
+	return nil
+}
+
+// Router is the router with that id, or NotFound.
+func (tx *Tx) Router(ctx context.Context, id uuid.UUID) (*signalbox.Router, error) {
+	var row routerRow
+	if err := tx.get(ctx, &row, selectRouter+` WHERE r.id = $1`, id); isNoRows(err) {
+		return nil, notFound("read router", "router", id)
+	} else if err != nil {
+		return nil, wrap("read router", err)
+	}
+	r, err := row.router()
+	return &r, wrap("read router", err)
+}
+
+// RouterForUpdate is Router, alone: others who want to change it, or its interfaces, wait for this transaction.
+// Who locks networks, ports or subnets as well locks the router first.
+func (tx *Tx) RouterForUpdate(ctx context.Context, id uuid.UUID) (*signalbox.Router, error) {
+	if _, err := tx.exec(ctx, `SELECT FROM routers WHERE id = $1 FOR UPDATE`, id); err != nil {
+		return nil, wrap("lock router", err)
+	}
+	return tx.Router(ctx, id)
+}
+
+// Routers are the routers that the query asks for.
+func (tx *Tx) Routers(ctx context.Context, q Query) ([]signalbox.Router, error) {
+	var rows []routerRow
+	if err := tx.list(ctx, &rows, routerList, q); err != nil {
+		return nil, err
+	}
+	return routers(rows)
+}
+
+func routers(rows []routerRow) (out []signalbox.Router, err error) {
+	out = make([]signalbox.Router, len(rows))
+	for i := range rows {
+		if out[i], err = rows[i].router(); err != nil {
+			return nil, wrap("read routers", err)
+		}
+	}
+	return out, nil
+}
+
+// UpdateRouter writes what may change of a router (not its key) and renews its Meta.
+func (tx *Tx) UpdateRouter(ctx context.Context, r *signalbox.Router) error {
+	destinations, hops := routes(r.Routes)
+	var got metaRow
+	err := tx.get(ctx, &got, `
+		UPDATE routers SET project_id = $2, name = $3, description = $4, admin_state_up = $5, route_destinations = $6,
+		       route_hops = $7, updated_at = clock_timestamp(), revision = revision + 1
+		WHERE id = $1 RETURNING created_at, updated_at, revision`,
+		r.ID, r.ProjectID, r.Name, r.Description, r.AdminStateUp, destinations, hops)
+	if isNoRows(err) {
+		return notFound("update router", "router", r.ID)
+	} else if err != nil {
+		return wrap("update router", err)
+	}
+	r.Meta = got.meta()
+	return nil
+}
+
+// DeleteRouter deletes a router. Conflict ReasonRouterInUse while it has interfaces.
+func (tx *Tx) DeleteRouter(ctx context.Context, id uuid.UUID) error {
+	n, err := tx.exec(ctx, `DELETE FROM routers WHERE id = $1`, id)
+	if err != nil {
+		return inUse(err, signalbox.ReasonRouterInUse, "router", id)
+	}
+	if n == 0 {
+		return notFound("delete router", "router", id)
+	}
+	return nil
+}
+
+// RouterPorts are the router's interfaces, oldest first.
+func (tx *Tx) RouterPorts(ctx context.Context, router uuid.UUID) ([]signalbox.Port, error) {
+	var rows []portRow
+	if err := tx.all(ctx, &rows, selectPort+` WHERE p.router_id = $1 ORDER BY p.created_at, p.id`, router); err != nil {
+		return nil, wrap("read router ports", err)
+	}
+	return ports(rows)
+}
+
+// AttachPort makes a port, as it was written or read before in the transaction, an interface of the router, and fills what
+// that changes of it. It is one until it is deleted. Invalid ReasonBadRequest when the router has an interface on one
+// of the port's subnets, or on a subnet that overlaps one.
+func (tx *Tx) AttachPort(ctx context.Context, p *signalbox.Port, router uuid.UUID) error {
+	var got metaRow
+	err := tx.get(ctx, &got, `
+		WITH joined AS (
+			INSERT INTO router_subnets (router_id, subnet_id, port_id, cidr)
+			SELECT $2, s.id, $1, s.cidr FROM allocations a JOIN subnets s ON s.id = a.subnet_id WHERE a.port_id = $1)
+		UPDATE ports SET role = $3, router_id = $2, device_id = $4, device_owner = $5,
+		       updated_at = clock_timestamp(), revision = revision + 1
+		WHERE id = $1 RETURNING created_at, updated_at, revision`,
+		p.ID, router, string(signalbox.RoleRouterInterface), router.String(), signalbox.DeviceOwnerRouterInterface)
+	if isNoRows(err) {
+		return notFound("attach port", "port", p.ID)
+	} else if err != nil {
+		return wrap("attach port", err)
+	}
+	p.Role, p.RouterID = signalbox.RoleRouterInterface, router
+	p.DeviceID, p.DeviceOwner = router.String(), signalbox.DeviceOwnerRouterInterface
+	p.Meta = got.meta()
+	return nil
+}

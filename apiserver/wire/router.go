@@ -1,0 +1,92 @@
+package wire
+
+import (
+	"github.com/google/uuid"
+	"github.com/signalbox-sdn/signalbox"
+)
+
+// maxRouterRoutes bounds a list of them. How many a router may have in all is less, and not for this room to say.
+const maxRouterRoutes = 100
+
+// Routers is the router of the API reference, as far as it works here.
+func Routers() *Resource[signalbox.Router] {
+	type R = signalbox.Router
+	return &Resource[R]{Name: "router", Collection: "routers", Attributes: []Attribute[R]{
+		{Name: "id", Kind: id(), Access: Filter | Sort, Value: func(r *R) any { return r.ID }},
+		{Name: "name", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(r *R) any { return r.Name }},
+		{Name: "description", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(r *R) any { return r.Description }},
+		{Name: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(r *R) any { return r.ProjectID }},
+		{Name: "tenant_id", Alias: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(r *R) any { return r.ProjectID }},
+		{Name: "admin_state_up", Kind: boolean(), Access: Create | Update | Filter | Sort, Default: true, Value: func(r *R) any { return r.AdminStateUp }},
+		{Name: "status", Kind: oneOf(signalbox.Active, signalbox.Down), Access: Filter | Sort, Value: func(*R) any { return signalbox.Active }},
+		{Name: "external_gateway_info", Kind: gateway(), Access: Create | Update, Value: func(*R) any { return noGateway{} }},
+		{Name: "routes", Kind: routes(maxRouterRoutes).takesNull([]signalbox.Route{}), Access: Update, Default: []signalbox.Route{}, Value: func(r *R) any { return r.Routes }},
+		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(r *R) any { return r.CreatedAt }},
+		{Name: "updated_at", Kind: moment(), Access: Sort, Value: func(r *R) any { return r.UpdatedAt }},
+		{Name: "revision_number", Kind: integer(nil), Access: Sort, Value: func(r *R) any { return int(r.Revision) }},
+	}}
+}
+
+// noGateway is the only gateway to an external network that a router can have here: none.
+type noGateway struct{}
+
+// gateway takes the two ways to say none, null and {}.
+func gateway() Kind {
+	return Kind{
+		Schema: Schema{Type: "object"},
+		read: func(v any) (any, error) {
+			if o, ok := v.(object); ok && len(o) == 0 {
+				return noGateway{}, nil
+			}
+			return nil, badRouter("external_gateway_info must be null: external gateways are not served.")
+		},
+		write: func(b []byte, _ any) []byte { return append(b, "null"...) },
+	}.takesNull(noGateway{})
+}
+
+func badRouter(format string, args ...any) error {
+	return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonBadRequest, "Bad router request: "+format, args...)
+}
+
+// DecodeInterface reads the body of add_router_interface and remove_router_interface; nil is what it does not say.
+func DecodeInterface(body []byte) (subnet, port *uuid.UUID, err error) {
+	if len(body) == 0 {
+		return nil, nil, nil
+	}
+	v, err := parse(body)
+	o, ok := v.(object)
+	if err != nil || !ok {
+		return nil, nil, invalid("Body contains invalid data")
+	}
+	for name, v := range o {
+		said := map[string]**uuid.UUID{"subnet_id": &subnet, "port_id": &port}[name]
+		if said == nil {
+			return nil, nil, invalid("Unrecognized attribute(s) '%s'", shown(name))
+		}
+		u, err := id().read(v)
+		if err != nil {
+			return nil, nil, badRouter("Invalid input for %s. Reason: %s.", name, err)
+		}
+		named := u.(uuid.UUID)
+		*said = &named
+	}
+	return subnet, port, nil
+}
+
+// AppendInterface appends what answers these: the router, and the port that is or was its interface.
+func AppendInterface(b []byte, router uuid.UUID, p *signalbox.Port) []byte {
+	one := id().write
+	subnets := make([]uuid.UUID, len(p.FixedIPs))
+	for i, f := range p.FixedIPs {
+		subnets[i] = f.SubnetID
+	}
+	b = one(append(b, `{"id":`...), router)
+	b = appendString(append(b, `,"tenant_id":`...), p.ProjectID)
+	b = one(append(b, `,"port_id":`...), p.ID)
+	b = one(append(b, `,"network_id":`...), p.NetworkID)
+	if len(subnets) > 0 {
+		b = one(append(b, `,"subnet_id":`...), subnets[0])
+	}
+	b = appendList(append(b, `,"subnet_ids":`...), subnets, one)
+	return append(b, '}')
+}

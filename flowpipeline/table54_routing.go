@@ -1,0 +1,71 @@
+package flowpipeline
+
+import (
+	"net/netip"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+// Table 54, routing: which network is next, and which address on it?
+//
+// Told:    Router.
+// Leaves:  Egress and NextHop; a packet without a route carries Punt.
+// Onwards: to size; what has no route to refusal.
+//
+// The longest prefix wins by its priority. Of equal prefixes a connected one wins, then the one that is
+// first in the router's row.
+
+const routeBase = 10
+
+func routePriority(prefix netip.Prefix, connected bool) uint16 {
+	p := routeBase + 2*uint16(prefix.Bits())
+	if connected {
+		p++
+	}
+	return p
+}
+
+func route(d *draft, rt *router, subnets []subnet) {
+	for i := range subnets {
+		s := &subnets[i]
+		d.add(TableRouting, routePriority(s.Prefix, true), append(inside(s.Prefix), rt.has()),
+			"is connected to "+s.Prefix.String(),
+			flow.Load{Dst: Egress, Value: flow.Num(s.network)},
+			flow.Move{Src: flow.IPv4Dst.Whole(), Dst: NextHop},
+			flow.Goto{Table: TableSize})
+	}
+	routed := map[netip.Prefix]bool{}
+	for _, static := range rt.Routes {
+		to := static.Destination.Masked()
+		s := gateway(static, subnets)
+		if s == nil || routed[to] {
+			continue
+		}
+		routed[to] = true
+		d.add(TableRouting, routePriority(to, false), append(inside(to), rt.has()),
+			"reaches "+to.String()+" by "+static.NextHop.String(),
+			flow.Load{Dst: Egress, Value: flow.Num(s.network)},
+			flow.Load{Dst: NextHop, Value: flow.Addr(static.NextHop)},
+			flow.Goto{Table: TableSize})
+	}
+}
+
+// gateway is the block that a static route's next hop is in. A route is no good without, or when it leads
+// to the router itself.
+func gateway(static signalbox.Route, subnets []subnet) *subnet {
+	if !static.Destination.IsValid() || !static.Destination.Addr().Is4() {
+		return nil
+	}
+	var found *subnet
+	for i := range subnets {
+		s := &subnets[i]
+		if s.own == static.NextHop {
+			return nil
+		}
+		if s.Contains(static.NextHop) && (found == nil || s.Bits() > found.Bits()) {
+			found = s
+		}
+	}
+	return found
+}

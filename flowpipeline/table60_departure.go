@@ -1,0 +1,25 @@
+package flowpipeline
+
+import "github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+
+// Table 60, departure: from which MAC does the router send it on?
+//
+// Told:    Router, Egress; the packet's destination MAC is the next hop's.
+// Leaves:  the source MAC, a TTL that is one less; Egress has become Network; Routed; no Router any more.
+// Onwards: back to switching, as if a port of this host had sent it on the next network. Where that leads
+//          to another router it comes here again; the TTL, and OVS's own limit of 64 resubmits within each
+//          other, bound that.
+
+// depart asks for IPv4, which is all that comes here: OVS wants to be sure that there is a TTL.
+func depart(d *draft, rt *router) {
+	for _, e := range rt.onNetworks() {
+		d.add(TableDeparture, 100, flow.Match{rt.has(), isIPv4(), flow.IsSub(Egress, e.network)},
+			"sends on from "+e.MAC.String(),
+			flow.Load{Dst: flow.EthSrc.Whole(), Value: flow.Ethernet(e.MAC)},
+			flow.DecTTL{},
+			flow.Load{Dst: Network, Value: flow.Num(e.network)},
+			flow.Load{Dst: Routed, Value: flow.Num(1)},
+			flow.Load{Dst: Router, Value: flow.Num(0)},
+			flow.Resubmit{Table: TableSwitching})
+	}
+}
