@@ -91,6 +91,7 @@ type script struct {
 	ctx     context.Context
 	guests  []*guest
 	nets    []*network
+	routers []*router
 	counter int
 }
 
@@ -129,6 +130,9 @@ func (s *script) clean() {
 	for _, g := range s.guests {
 		errs = append(errs, g.Remove(ctx), s.box.API.Delete(ctx, "port", g.Port.ID))
 	}
+	for _, r := range s.routers {
+		errs = append(errs, s.box.API.DismantleRouter(ctx, r.ID))
+	}
 	for _, n := range s.nets {
 		errs = append(errs, s.box.API.Delete(ctx, "network", n.ID))
 	}
@@ -150,20 +154,27 @@ type network struct {
 	Subnet testbed.Subnet
 }
 
-const cidr = "10.0.0.0/24" // of every script's every network: they overlap
+const cidr = "10.0.0.0/24" // of every network of a script that does not say otherwise: they overlap
 
 // network makes a network of a type, with the subnet 10.0.0.0/24.
 func (s *script) network(kind signalbox.NetworkType) *network {
 	s.Helper()
-	wanted := testbed.Network{Name: string(kind), Type: string(kind)}
-	if kind.OnPhysical() {
+	return s.networkAs(testbed.Network{Type: string(kind)}, testbed.Subnet{CIDR: cidr})
+}
+
+// networkAs makes a network that has a type, and its subnet.
+func (s *script) networkAs(wanted testbed.Network, sub testbed.Subnet) *network {
+	s.Helper()
+	wanted.Name = wanted.Type
+	if signalbox.NetworkType(wanted.Type).OnPhysical() {
 		wanted.Physical = testbed.PhysicalNetwork
 	}
 	made, err := s.box.API.CreateNetwork(s.ctx, wanted)
 	s.must(err)
 	n := &network{Network: made}
 	s.nets = append(s.nets, n)
-	n.Subnet, err = s.box.API.CreateSubnet(s.ctx, testbed.Subnet{NetworkID: made.ID, CIDR: cidr, IPVersion: 4, DNS: []string{"192.0.2.53"}})
+	sub.NetworkID, sub.IPVersion, sub.DNS = made.ID, 4, []string{"192.0.2.53"}
+	n.Subnet, err = s.box.API.CreateSubnet(s.ctx, sub)
 	s.must(err)
 	return n
 }

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/signalbox-sdn/signalbox"
 )
 
 // API is a small client of the Networking API, as its administrator.
@@ -18,7 +21,7 @@ type API struct {
 	base string
 }
 
-// Network, Subnet and Port are what the lab says and reads of each resource; empty fields are not sent.
+// Network, Subnet, Port, Router and Interface are what the lab says and reads of each resource; empty fields are not sent.
 type (
 	Network struct {
 		ID           string `json:"id,omitempty"`
@@ -53,6 +56,18 @@ type (
 		Owner     string    `json:"device_owner,omitempty"`
 		Status    string    `json:"status,omitempty"`
 		AdminUp   *bool     `json:"admin_state_up,omitempty"`
+	}
+	Router struct {
+		ID       string  `json:"id,omitempty"`
+		Name     string  `json:"name,omitempty"`
+		TenantID string  `json:"tenant_id,omitempty"`
+		AdminUp  *bool   `json:"admin_state_up,omitempty"`
+		Routes   []Route `json:"routes,omitempty"`
+	}
+	// Interface names what joins a subnet to a router: to ask, one of both; an answer has both.
+	Interface struct {
+		SubnetID string `json:"subnet_id,omitempty"`
+		PortID   string `json:"port_id,omitempty"`
 	}
 	FixedIP struct {
 		SubnetID string `json:"subnet_id,omitempty"`
@@ -97,12 +112,39 @@ func (a *API) Ports(ctx context.Context, network string) ([]Port, error) {
 	return answer["ports"], err
 }
 
-// Update sets attributes of one resource: "network", "subnet" or "port".
+// CreateRouter makes a router that joins nothing yet.
+func (a *API) CreateRouter(ctx context.Context, r Router) (Router, error) {
+	return create(ctx, a, "router", r)
+}
+
+// AddInterface joins a subnet to a router.
+func (a *API) AddInterface(ctx context.Context, router string, i Interface) (joined Interface, err error) {
+	err = call(ctx, a.http, http.MethodPut, a.base+"/v2.0/routers/"+router+"/add_router_interface", i, &joined)
+	return joined, err
+}
+
+// RemoveInterface takes a subnet from a router.
+func (a *API) RemoveInterface(ctx context.Context, router string, i Interface) error {
+	return call(ctx, a.http, http.MethodPut, a.base+"/v2.0/routers/"+router+"/remove_router_interface", i, nil)
+}
+
+// DismantleRouter deletes a router after all that keeps it in use: its static routes and its interfaces.
+func (a *API) DismantleRouter(ctx context.Context, id string) error {
+	errs := []error{a.Update(ctx, "router", id, map[string]any{"routes": []Route{}})}
+	var ends map[string][]Port
+	errs = append(errs, a.get(ctx, "/v2.0/ports?device_owner="+signalbox.DeviceOwnerRouterInterface+"&device_id="+url.QueryEscape(id), &ends))
+	for _, p := range ends["ports"] {
+		errs = append(errs, a.RemoveInterface(ctx, id, Interface{PortID: p.ID}))
+	}
+	return errors.Join(append(errs, a.Delete(ctx, "router", id))...)
+}
+
+// Update sets attributes of one resource: "network", "subnet", "port" or "router".
 func (a *API) Update(ctx context.Context, resource, id string, attributes map[string]any) error {
 	return call(ctx, a.http, http.MethodPut, a.base+"/v2.0/"+resource+"s/"+id, map[string]any{resource: attributes}, nil)
 }
 
-// Delete removes one resource: "network", "subnet" or "port".
+// Delete removes one resource: "network", "subnet", "port" or "router".
 func (a *API) Delete(ctx context.Context, resource, id string) error {
 	return call(ctx, a.http, http.MethodDelete, a.base+"/v2.0/"+resource+"s/"+id, nil, nil)
 }

@@ -40,7 +40,7 @@ const (
 )
 
 // leaseScript configures eth0 as a client's usual script would, leaves /etc alone, and writes what it was
-// told. udhcpc passes the event as $1, dhclient as $reason.
+// told. udhcpc passes the event as $1, dhclient as $reason. Option 121 is heeded as udhcpc passes it.
 const leaseScript = `#!/bin/sh
 event=${1:-$reason}
 case $event in
@@ -55,6 +55,13 @@ ip address flush dev "$interface"
 ip address add "$address" dev "$interface"
 if [ -n "$mtu" ]; then ip link set "$interface" mtu "$mtu"; fi
 if [ -n "$gateway" ]; then ip route replace default via "$gateway" dev "$interface"; fi
+set -- $staticroutes
+while [ $# -ge 2 ]; do
+	via="via $2"
+	if [ "$2" = 0.0.0.0 ]; then via=; fi
+	ip route replace "$1" $via dev "$interface"
+	shift 2
+done
 env > "$LEASE_FILE.new" && mv "$LEASE_FILE.new" "$LEASE_FILE"
 `
 

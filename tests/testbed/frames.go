@@ -36,6 +36,9 @@ func (h *Host) TapUnderlay() (*Wire, error) { return openWire(h.NS, "nic0") }
 // TapPhysical opens a Wire on the host's interface to the physical network.
 func (h *Host) TapPhysical() (*Wire, error) { return openWire(h.NS, "nic1") }
 
+// TapTrunk opens a Wire on the physical network's end of the same cable: what this host sends there.
+func (h *Host) TapTrunk() (*Wire, error) { return openWire(h.lab.Net, h.Name+"-nic1") }
+
 func openWire(ns Namespace, device string) (*Wire, error) {
 	w := &Wire{done: make(chan struct{})}
 	err := ns.Do(func() error {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -27,6 +28,7 @@ type PingOptions struct {
 	Count    int           // 0: 3, or without end in StartPing
 	Interval time.Duration // 0: 200 ms
 	Size     int           // bytes of payload; 0: 56. With a size, packets are not to be fragmented.
+	TTL      int           // 0: the guest's default, 64
 }
 
 // Ping sends echoes to an address and counts the answers. That none comes back is no error.
@@ -50,7 +52,33 @@ func pingCommand(ctx context.Context, to netip.Addr, o PingOptions) *exec.Cmd {
 	if o.Size > 0 {
 		args = append(args, "-M", "do", "-s", strconv.Itoa(o.Size))
 	}
+	if o.TTL > 0 {
+		args = append(args, "-t", strconv.Itoa(o.TTL))
+	}
 	return exec.CommandContext(ctx, "ping", append(args, to.String())...)
+}
+
+// Refused is what a router told by ICMP about an echo that it did not pass on, in ping's words.
+type Refused struct {
+	By   netip.Addr
+	Says string
+}
+
+var pingRefused = regexp.MustCompile(`(?m)^From (\S+) icmp_seq=1 (.+)$`)
+
+// PingRefused sends one echo and gives the router's refusal. An echo that is answered, or not heard of again, is
+// an error.
+func (vm *VM) PingRefused(ctx context.Context, to netip.Addr, o PingOptions) (Refused, error) {
+	o.Count = 1
+	cmd := pingCommand(ctx, to, o)
+	cmd.Args = slices.DeleteFunc(cmd.Args, func(arg string) bool { return arg == "-q" })
+	out, err := finish(cmd, vm.NS.Start)
+	m := pingRefused.FindStringSubmatch(out)
+	if m == nil {
+		return Refused{}, fmt.Errorf("%s pings %s: not refused: %q, %w", vm.Name, to, out, err)
+	}
+	by, err := netip.ParseAddr(m[1])
+	return Refused{by, m[2]}, err
 }
 
 var pingSummary = regexp.MustCompile(`(\d+) packets transmitted, (\d+) received`)
