@@ -11,7 +11,10 @@ const (
 	KindSubnet  Kind = "subnet"
 	KindPort    Kind = "port"
 	KindHost    Kind = "host"
-	KindRouter  Kind = "router"
+	KindRouter  Kind = "router" // a change of its gateway is one of its own
+
+	KindFloatingIP Kind = "floatingip"
+	KindNeighbour  Kind = "neighbour"
 )
 
 // Ref names one row.
@@ -30,9 +33,13 @@ type Delta struct {
 	Hosts    []Host
 	Routers  []Router
 	Gone     []Ref
+
+	FloatingIPs []FloatingIP
+	Neighbours  []Neighbour
 }
 
 // Empty reports whether the delta says nothing.
 func (d *Delta) Empty() bool {
-	return !d.Full && len(d.Networks)+len(d.Subnets)+len(d.Ports)+len(d.Hosts)+len(d.Routers)+len(d.Gone) == 0
+	return !d.Full && len(d.Networks)+len(d.Subnets)+len(d.Ports)+len(d.Hosts)+len(d.Routers)+
+		len(d.FloatingIPs)+len(d.Neighbours)+len(d.Gone) == 0
 }

@@ -29,12 +29,16 @@ const (
 	// RoleRouterInterface is a router's end on a network: its addresses are the router's there. It is
 	// bound to no interface: every host that has the network forwards for it.
 	RoleRouterInterface Role = "router_interface"
+	RoleRouterGateway   Role = "router_gateway" // a router's end on an external network; bound to no interface
+	RoleFloatingIP      Role = "floatingip"     // holds a floating address; bound to no interface
 )
 
 // The device_owner shown on ports that are Signalbox's own.
 const (
 	DeviceOwnerDHCP            = "network:dhcp"
 	DeviceOwnerRouterInterface = "network:router_interface"
+	DeviceOwnerRouterGateway   = "network:router_gateway"
+	DeviceOwnerFloatingIP      = "network:floatingip"
 )
 
 // FixedIP is one address of a port and the subnet it was taken from.
@@ -57,7 +61,7 @@ type Port struct {
 	DeviceID     string
 	DeviceOwner  string
 	Role         Role
-	RouterID     uuid.UUID // of RoleRouterInterface; Nil for every other
+	RouterID     uuid.UUID // of RoleRouterInterface and RoleRouterGateway; Nil for every other
 	Status       Status
 	Binding      *Binding // nil while no host holds the port
 	Meta

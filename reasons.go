@@ -16,6 +16,10 @@ const (
 	ReasonRouteInUse      Reason = "route in use"       // a router's static route goes by the interface
 	ReasonNoInterface     Reason = "no interface"       // the port is no interface of the router
 	ReasonNotOnSubnet     Reason = "not on subnet"      // the router has no interface on the subnet
+	ReasonGatewayNeeded   Reason = "gateway needed"     // floating IPs need the router's gateway
+	ReasonInterfaceNeeded Reason = "interface needed"   // floating IPs need the router's interface
+	ReasonFloatingInUse   Reason = "floating ip in use" // the fixed address has a floating IP on that network already
+	ReasonNoPath          Reason = "no path"            // no router joins the port's subnet to the external network
 	ReasonUnknownFilter   Reason = "unknown filter"     // a list was asked by an attribute that it cannot be filtered or sorted by
 	ReasonBusy            Reason = "try again"          // a transaction lost against others too often
 	ReasonDatabase        Reason = "database not there" // no connection, or it broke
