@@ -54,7 +54,10 @@ const (
 	constraintPortKey     = "ports_key"
 	constraintRouterKey   = "routers_key"
 	constraintHostMAC     = "hosts_mac"
+	constraintZone        = "router_gateways_zone"
 	constraintAllocations = "allocations_address"
+	constraintInterface   = "floatingips_interface"
+	constraintGateway     = "floatingips_gateway"
 )
 
 // refusals says what a client did when it meets a constraint.
@@ -75,6 +78,19 @@ var refusals = map[string]signalbox.Error{
 	"routers_pkey":        {Kind: signalbox.Conflict, Msg: "a router with this id exists"},
 	"ports_router":        {Kind: signalbox.NotFound, Resource: "router", Msg: "the router is not there"},
 	"router_overlap":      {Kind: signalbox.Invalid, Reason: signalbox.ReasonBadRequest, Msg: "the router has an interface on this subnet, or on one that overlaps it"},
+	"router_subnets_once": {Kind: signalbox.Invalid, Reason: signalbox.ReasonBadRequest, Msg: "the router has an interface on this subnet"},
+
+	"router_gateways_pkey":      {Kind: signalbox.Conflict, Reason: signalbox.ReasonRouterInUse, Msg: "the router has a gateway"},
+	"router_gateways_router":    {Kind: signalbox.NotFound, Resource: "router", Msg: "the router is not there"},
+	"router_gateways_port_once": {Kind: signalbox.Conflict, Reason: signalbox.ReasonPortInUse, Msg: "the port is a router's gateway"},
+	"router_gateways_zones":     {Kind: signalbox.Conflict, Msg: "every conntrack zone is taken by a gateway"},
+	"floatingips_pkey":          {Kind: signalbox.Conflict, Msg: "a floating IP with this id exists"},
+	"floatingips_port_once":     {Kind: signalbox.Conflict, Reason: signalbox.ReasonPortInUse, Msg: "the port is a floating IP's own"},
+	"floatingips_fixed":         {Kind: signalbox.Conflict, Reason: signalbox.ReasonFloatingInUse, Msg: "the fixed address has a floating IP of this network"},
+	"floatingips_address":       {Kind: signalbox.NotFound, Resource: "port", Msg: "no port has the fixed address"},
+	constraintInterface:         {Kind: signalbox.NotFound, Reason: signalbox.ReasonNoPath, Msg: "the router has no interface on the fixed address' subnet"},
+	constraintGateway:           {Kind: signalbox.NotFound, Reason: signalbox.ReasonNoPath, Msg: "the router has no gateway on the floating IP's network"},
+
 	constraintAllocations: {Kind: signalbox.Conflict, Reason: signalbox.ReasonIPInUse, Msg: "another port has this address"},
 }
 
@@ -148,17 +164,23 @@ func retryable(err error) bool {
 		return true
 	case codeUnique:
 		switch pe.Constraint {
-		case constraintNetworkKey, constraintPortKey, constraintRouterKey, constraintHostMAC:
+		case constraintNetworkKey, constraintPortKey, constraintRouterKey, constraintHostMAC, constraintZone:
 			return true
 		}
 	}
 	return false
 }
 
-// inUse turns the refusal to delete a row that others refer to into a conflict of that reason.
+// inUse turns the refusal to delete a row that others refer to into a conflict of that reason, or a better one.
 func inUse(err error, reason signalbox.Reason, resource string, id uuid.UUID) error {
 	var pe *pq.Error
 	if errors.As(err, &pe) && (pe.Code == codeForeignKey || pe.Code == codeRestrict) {
+		switch pe.Constraint {
+		case constraintInterface:
+			reason = signalbox.ReasonInterfaceNeeded
+		case constraintGateway:
+			reason = signalbox.ReasonGatewayNeeded
+		}
 		return &signalbox.Error{Kind: signalbox.Conflict, Reason: reason, Op: "delete " + resource,
 			Resource: resource, ID: id.String(), Msg: "the " + resource + " is still in use", Err: err}
 	}

@@ -142,22 +142,61 @@ func (f *follower) read(ctx context.Context) (d signalbox.Delta, err error) {
 	return d, stx.Commit()
 }
 
+// rows are rows of every kind.
+type rows struct {
+	networks   []networkRow
+	subnets    []subnetRow
+	ports      []portRow
+	hosts      []hostRow
+	routers    []routerRow
+	floating   []floatingRow
+	neighbours []neighbourRow
+}
+
+// reading is how the rows of one kind are read.
+type reading struct {
+	kind signalbox.Kind
+	dest any
+	sel  string // all of them
+	id   string // the column of their ids
+}
+
+func (r *rows) readings() []reading {
+	return []reading{
+		{signalbox.KindNetwork, &r.networks, selectNetwork, "n.id"},
+		{signalbox.KindSubnet, &r.subnets, selectSubnet, "s.id"},
+		{signalbox.KindPort, &r.ports, selectPort, "p.id"},
+		{signalbox.KindHost, &r.hosts, selectHost, "h.id"},
+		{signalbox.KindRouter, &r.routers, selectRouter, "r.id"},
+		{signalbox.KindFloatingIP, &r.floating, selectFloatingIP, "f.id"},
+		{signalbox.KindNeighbour, &r.neighbours, selectNeighbour, "x.id"},
+	}
+}
+
+func (r *rows) delta() (d signalbox.Delta, err error) {
+	if d.Networks, err = networks(r.networks); err != nil {
+		return d, err
+	}
+	if d.Subnets, err = subnets(r.subnets); err != nil {
+		return d, err
+	}
+	if d.Ports, err = ports(r.ports); err != nil {
+		return d, err
+	}
+	d.Routers, err = routers(r.routers)
+	d.Hosts, d.FloatingIPs, d.Neighbours = hosts(r.hosts), floatingIPs(r.floating), neighbours(r.neighbours)
+	return d, err
+}
+
 // everything is the whole view.
 func (tx *Tx) everything(ctx context.Context) (d signalbox.Delta, err error) {
-	var n []networkRow
-	var s []subnetRow
-	var p []portRow
-	var h []hostRow
-	var r []routerRow
-	for _, q := range []struct {
-		dest any
-		text string
-	}{{&n, selectNetwork}, {&s, selectSubnet}, {&p, selectPort}, {&h, selectHost}, {&r, selectRouter}} {
-		if err := tx.all(ctx, q.dest, q.text); err != nil {
+	var all rows
+	for _, of := range all.readings() {
+		if err := tx.all(ctx, of.dest, of.sel); err != nil {
 			return d, err
 		}
 	}
-	d, err = delta(n, s, p, h, r)
+	d, err = all.delta()
 	d.Full = true
 	return d, err
 }
@@ -181,30 +220,16 @@ func (tx *Tx) changedSince(ctx context.Context, snapshot string) (d signalbox.De
 		ids[c.Kind] = append(ids[c.Kind], c.ID.String())
 		gone[signalbox.Ref{Kind: c.Kind, ID: c.ID}] = true
 	}
-	var n []networkRow
-	var s []subnetRow
-	var p []portRow
-	var h []hostRow
-	var r []routerRow
-	for _, q := range []struct {
-		kind signalbox.Kind
-		dest any
-		text string
-	}{
-		{signalbox.KindNetwork, &n, selectNetwork + ` WHERE n.id = ANY($1::uuid[])`},
-		{signalbox.KindSubnet, &s, selectSubnet + ` WHERE s.id = ANY($1::uuid[])`},
-		{signalbox.KindPort, &p, selectPort + ` WHERE p.id = ANY($1::uuid[])`},
-		{signalbox.KindHost, &h, selectHost + ` WHERE h.id = ANY($1::uuid[])`},
-		{signalbox.KindRouter, &r, selectRouter + ` WHERE r.id = ANY($1::uuid[])`},
-	} {
-		if len(ids[q.kind]) == 0 {
+	var present rows
+	for _, of := range present.readings() {
+		if len(ids[of.kind]) == 0 {
 			continue
 		}
-		if err := tx.all(ctx, q.dest, q.text, ids[q.kind]); err != nil {
+		if err := tx.all(ctx, of.dest, of.sel+` WHERE `+of.id+` = ANY($1::uuid[])`, ids[of.kind]); err != nil {
 			return d, err
 		}
 	}
-	if d, err = delta(n, s, p, h, r); err != nil {
+	if d, err = present.delta(); err != nil {
 		return d, err
 	}
 	forget(gone, &d)
@@ -212,21 +237,6 @@ func (tx *Tx) changedSince(ctx context.Context, snapshot string) (d signalbox.De
 		d.Gone = append(d.Gone, ref)
 	}
 	return d, nil
-}
-
-func delta(n []networkRow, s []subnetRow, p []portRow, h []hostRow, r []routerRow) (d signalbox.Delta, err error) {
-	if d.Networks, err = networks(n); err != nil {
-		return d, err
-	}
-	if d.Subnets, err = subnets(s); err != nil {
-		return d, err
-	}
-	if d.Ports, err = ports(p); err != nil {
-		return d, err
-	}
-	d.Routers, err = routers(r)
-	d.Hosts = hosts(h)
-	return d, err
 }
 
 // forget takes the rows that are there out of those that may be gone.
@@ -245,6 +255,12 @@ func forget(gone map[signalbox.Ref]bool, d *signalbox.Delta) {
 	}
 	for i := range d.Routers {
 		delete(gone, signalbox.Ref{Kind: signalbox.KindRouter, ID: d.Routers[i].ID})
+	}
+	for i := range d.FloatingIPs {
+		delete(gone, signalbox.Ref{Kind: signalbox.KindFloatingIP, ID: d.FloatingIPs[i].ID})
+	}
+	for i := range d.Neighbours {
+		delete(gone, signalbox.Ref{Kind: signalbox.KindNeighbour, ID: d.Neighbours[i].ID})
 	}
 }
 

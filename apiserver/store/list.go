@@ -116,6 +116,26 @@ var routerList = listing{
 	},
 }
 
+var floatingIPList = listing{
+	resource: "floatingip", table: "f", sel: selectFloatingIP,
+	visible: "f.project_id = %[1]s",
+	columns: map[string]column{
+		"id":                  {expr: "f.id", typ: "uuid"},
+		"description":         {expr: "f.description", typ: "text"},
+		"project_id":          {expr: "f.project_id", typ: "text"},
+		"tenant_id":           {expr: "f.project_id", typ: "text"},
+		"status":              {expr: "f.status", typ: "text"},
+		"floating_network_id": {expr: "f.network_id", typ: "uuid"},
+		"floating_ip_address": {expr: "a.ip", typ: "inet"},
+		"fixed_ip_address":    {expr: "f.fixed_ip", typ: "inet", nullable: true},
+		"port_id":             {expr: "t.port_id", typ: "uuid", nullable: true},
+		"router_id":           {expr: "f.router_id", typ: "uuid", nullable: true},
+		"created_at":          {expr: "f.created_at", typ: "timestamptz"},
+		"updated_at":          {expr: "f.updated_at", typ: "timestamptz"},
+		"revision_number":     {expr: "f.revision", typ: "bigint"},
+	},
+}
+
 // list runs a query.
 func (tx *Tx) list(ctx context.Context, dest any, l listing, q Query) error {
 	op := "list " + l.resource + "s"

@@ -11,8 +11,11 @@ import (
 
 const selectRouter = `
 SELECT r.id, r.key, r.project_id, r.name, r.description, r.admin_state_up, r.route_destinations, r.route_hops,
-       r.created_at, r.updated_at, r.revision
-FROM routers r`
+       r.created_at, r.updated_at, r.revision,
+       g.port_id AS gateway_port_id, g.network_id AS gateway_network_id, coalesce(g.enable_snat, false) AS gateway_enable_snat,
+       coalesce(g.zone, 0) AS gateway_zone, g.host_id AS gateway_host_id,
+       ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = g.port_id ORDER BY a.ord) AS gateway_fixed_ips
+FROM routers r LEFT JOIN router_gateways g ON g.router_id = r.id`
 
 type routerRow struct {
 	ID           uuid.UUID
@@ -23,6 +26,7 @@ type routerRow struct {
 	AdminStateUp bool           `db:"admin_state_up"`
 	Destinations pq.StringArray `db:"route_destinations"`
 	Hops         pq.StringArray `db:"route_hops"`
+	gatewayRow
 	metaRow
 }
 
@@ -31,11 +35,14 @@ func (r *routerRow) router() (out signalbox.Router, err error) {
 		ID: r.ID, Key: signalbox.RouterKey(r.Key), ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
 		AdminStateUp: r.AdminStateUp, Meta: r.meta(),
 	}
-	out.Routes, err = readRoutes(r.Destinations, r.Hops)
+	if out.Routes, err = readRoutes(r.Destinations, r.Hops); err != nil {
+		return out, err
+	}
+	out.Gateway, err = r.gateway()
 	return out, err
 }
 
-// InsertRouter writes a router and fills its Key and Meta.
+// InsertRouter writes a router and fills its Key and Meta. Its gateway is written by SetGateway.
 func (tx *Tx) InsertRouter(ctx context.Context, r *signalbox.Router) error {
 	destinations, hops := routes(r.Routes)
 	var got keyedMeta
@@ -71,6 +78,15 @@ func (tx *Tx) RouterForUpdate(ctx context.Context, id uuid.UUID) (*signalbox.Rou
 	return tx.Router(ctx, id)
 }
 
+// RouterForShare is Router, and keeps the router with its interfaces and its gateway from being changed until the transaction
+// ends. Many may hold it. It is locked before networks, as by RouterForUpdate.
+func (tx *Tx) RouterForShare(ctx context.Context, id uuid.UUID) (*signalbox.Router, error) {
+	if _, err := tx.exec(ctx, `SELECT FROM routers WHERE id = $1 FOR SHARE`, id); err != nil {
+		return nil, wrap("lock router", err)
+	}
+	return tx.Router(ctx, id)
+}
+
 // Routers are the routers that the query asks for.
 func (tx *Tx) Routers(ctx context.Context, q Query) ([]signalbox.Router, error) {
 	var rows []routerRow
@@ -90,7 +106,7 @@ func routers(rows []routerRow) (out []signalbox.Router, err error) {
 	return out, nil
 }
 
-// UpdateRouter writes what may change of a router (not its key) and renews its Meta.
+// UpdateRouter writes what may change of a router (not its key, nor its gateway: see UpdateGateway) and renews its Meta.
 func (tx *Tx) UpdateRouter(ctx context.Context, r *signalbox.Router) error {
 	destinations, hops := routes(r.Routes)
 	var got metaRow
@@ -108,7 +124,7 @@ func (tx *Tx) UpdateRouter(ctx context.Context, r *signalbox.Router) error {
 	return nil
 }
 
-// DeleteRouter deletes a router. Conflict ReasonRouterInUse while it has interfaces.
+// DeleteRouter deletes a router. Conflict ReasonRouterInUse while it has interfaces or a gateway.
 func (tx *Tx) DeleteRouter(ctx context.Context, id uuid.UUID) error {
 	n, err := tx.exec(ctx, `DELETE FROM routers WHERE id = $1`, id)
 	if err != nil {
@@ -120,10 +136,12 @@ func (tx *Tx) DeleteRouter(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// RouterPorts are the router's interfaces, oldest first.
+// RouterPorts are the router's interfaces, oldest first. The gateway's port is not among them.
 func (tx *Tx) RouterPorts(ctx context.Context, router uuid.UUID) ([]signalbox.Port, error) {
 	var rows []portRow
-	if err := tx.all(ctx, &rows, selectPort+` WHERE p.router_id = $1 ORDER BY p.created_at, p.id`, router); err != nil {
+	err := tx.all(ctx, &rows, selectPort+` WHERE p.router_id = $1 AND p.role = $2 ORDER BY p.created_at, p.id`,
+		router, string(signalbox.RoleRouterInterface))
+	if err != nil {
 		return nil, wrap("read router ports", err)
 	}
 	return ports(rows)
@@ -133,22 +151,27 @@ func (tx *Tx) RouterPorts(ctx context.Context, router uuid.UUID) ([]signalbox.Po
 // that changes of it. It is one until it is deleted. Invalid ReasonBadRequest when the router has an interface on one
 // of the port's subnets, or on a subnet that overlaps one.
 func (tx *Tx) AttachPort(ctx context.Context, p *signalbox.Port, router uuid.UUID) error {
+	if _, err := tx.exec(ctx, `
+		INSERT INTO router_subnets (router_id, subnet_id, port_id, cidr)
+		SELECT $2, s.id, $1, s.cidr FROM allocations a JOIN subnets s ON s.id = a.subnet_id WHERE a.port_id = $1`, p.ID, router); err != nil {
+		return wrap("attach port", err)
+	}
+	return tx.own(ctx, p, router, signalbox.RoleRouterInterface, signalbox.DeviceOwnerRouterInterface)
+}
+
+// own makes a port a router's.
+func (tx *Tx) own(ctx context.Context, p *signalbox.Port, router uuid.UUID, role signalbox.Role, owner string) error {
 	var got metaRow
 	err := tx.get(ctx, &got, `
-		WITH joined AS (
-			INSERT INTO router_subnets (router_id, subnet_id, port_id, cidr)
-			SELECT $2, s.id, $1, s.cidr FROM allocations a JOIN subnets s ON s.id = a.subnet_id WHERE a.port_id = $1)
 		UPDATE ports SET role = $3, router_id = $2, device_id = $4, device_owner = $5,
 		       updated_at = clock_timestamp(), revision = revision + 1
-		WHERE id = $1 RETURNING created_at, updated_at, revision`,
-		p.ID, router, string(signalbox.RoleRouterInterface), router.String(), signalbox.DeviceOwnerRouterInterface)
+		WHERE id = $1 RETURNING created_at, updated_at, revision`, p.ID, router, string(role), router.String(), owner)
 	if isNoRows(err) {
 		return notFound("attach port", "port", p.ID)
 	} else if err != nil {
 		return wrap("attach port", err)
 	}
-	p.Role, p.RouterID = signalbox.RoleRouterInterface, router
-	p.DeviceID, p.DeviceOwner = router.String(), signalbox.DeviceOwnerRouterInterface
+	p.Role, p.RouterID, p.DeviceID, p.DeviceOwner = role, router, router.String(), owner
 	p.Meta = got.meta()
 	return nil
 }
