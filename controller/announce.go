@@ -3,6 +3,8 @@ package controller
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/signalbox-sdn/signalbox"
 	"github.com/signalbox-sdn/signalbox/controller/openflow"
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
@@ -12,8 +14,11 @@ import (
 // A physical network's switches have learned where a port's MAC is, and go on sending there after the port
 // has moved, until it speaks. So we speak for it: when a port of a VLAN or flat network has been wired at a
 // new place, one gratuitous ARP (RFC 5227, 3) per address goes out from there.
+//
+// Guests likewise keep a router's MAC, for most of a minute. An interface that a router has got anew is announced to the
+// guests of its network, by every host to its own.
 
-// announcement is a frame to send from a host to a physical network.
+// announcement is a frame to send from a host.
 type announcement struct {
 	frame   []byte
 	actions []flow.Action
@@ -21,6 +26,10 @@ type announcement struct {
 
 // announce has a port's new host say where the port is; a port that is where it was said to be is left alone.
 func (l *loop) announce(p *signalbox.Port) {
+	if p.Role == signalbox.RoleRouterInterface {
+		l.announceRouter(p)
+		return
+	}
 	if p.Binding == nil || l.placed[p.ID] == *p.Binding {
 		return
 	}
@@ -44,6 +53,35 @@ func (l *loop) announce(p *signalbox.Port) {
 			h.applier.say(announcement{gratuitousARP(p.MAC, ip.Addr.As4()), actions})
 		}
 	}
+}
+
+// announceRouter has every host tell its guests of a router's new interface, and does nothing for one that they know.
+func (l *loop) announceRouter(p *signalbox.Port) {
+	if b, known := l.placed[p.ID]; known && b == (signalbox.Binding{}) {
+		return
+	}
+	l.placed[p.ID] = signalbox.Binding{}
+	for _, h := range l.hosts {
+		guests := l.guestsOn(h, p.NetworkID)
+		if h.applier == nil || len(guests) == 0 {
+			continue
+		}
+		for _, ip := range p.FixedIPs {
+			if ip.Addr.Is4() {
+				h.applier.say(announcement{gratuitousARP(p.MAC, ip.Addr.As4()), guests})
+			}
+		}
+	}
+}
+
+// guestsOn is the way to each guest of a network on a host.
+func (l *loop) guestsOn(h *host, network uuid.UUID) (out []flow.Action) {
+	for _, v := range h.vifs {
+		if p := l.compiler.Facts.Port(v.port); p != nil && p.NetworkID == network && p.AdminStateUp {
+			out = append(out, flow.Output{Port: v.ofport})
+		}
+	}
+	return out
 }
 
 // say asks for an announcement; it never waits.

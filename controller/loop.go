@@ -88,8 +88,11 @@ func (l *loop) rows(d *signalbox.Delta) {
 			l.loaded = true
 			close(l.c.loaded)
 			for i := range d.Ports {
-				if b := d.Ports[i].Binding; b != nil {
-					l.placed[d.Ports[i].ID] = *b
+				switch p := &d.Ports[i]; {
+				case p.Binding != nil:
+					l.placed[p.ID] = *p.Binding
+				case p.Role == signalbox.RoleRouterInterface:
+					l.placed[p.ID] = signalbox.Binding{} // in no one place
 				}
 			}
 		}
