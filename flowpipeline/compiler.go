@@ -18,10 +18,13 @@ type UnitKind uint8
 const (
 	HostUnit       UnitKind = iota // what every host has; children: the networks and routers that it needs
 	RouterUnit                     // a router on a host that can reach it
+	GatewayUnit                    // a router on a host that translates addresses for it; children: its floating IPs there
 	NetworkUnit                    // a network on a host that has a port of it; children: the network's ports
 	FarNetworkUnit                 // a network on a host that only routes to it; children: its ports
 	PortUnit                       // a port as a host with its network sees it: its own, or another's
 	FarPortUnit                    // a port as a host that routes to its network sees it
+	NeighboursUnit                 // who is known on an external network, on a host that has it
+	FloatingUnit                   // a floating IP on the host that translates it
 	unitKinds
 )
 
@@ -29,7 +32,7 @@ const (
 type Unit struct {
 	Host uuid.UUID
 	Kind UnitKind
-	ID   uuid.UUID // of the router, network or port; Nil for HostUnit
+	ID   uuid.UUID // of the router, network, port or floating IP; Nil for HostUnit
 }
 
 // Compiled is what a unit comes to.

@@ -43,6 +43,10 @@ type Facts struct {
 	ends    map[uuid.UUID]map[uuid.UUID]struct{} // router -> its interface ports
 	joined  map[uuid.UUID]map[uuid.UUID]int      // network -> router -> how many interfaces it has there
 	keys    map[signalbox.RouterKey]uuid.UUID    // of routers
+	blocks  map[uuid.UUID]map[uuid.UUID]struct{} // network -> its subnets
+
+	floating map[uuid.UUID]*signalbox.FloatingIP
+	outside  outside
 
 	changed func(Fact)
 }
@@ -78,7 +82,12 @@ const (
 	factMTU                            // a network's MTU
 	factRouter                         // a router's row
 	factEnds                           // which interfaces a router has
-	factJoined                         // which routers have an interface on a network
+	factJoined                         // which routers have an interface or a gateway on a network
+	factBlocks                         // which subnets a network has
+	factFloating                       // a floating IP's row
+	factNeighbours                     // who is known on an external network
+	factOutlets                        // which routers' addresses a host translates
+	factTranslated                     // which host translates which of a router's floating IPs
 )
 
 // NewFacts is an empty set of facts. changed may be nil.
@@ -98,6 +107,9 @@ func NewFacts(changed func(Fact)) *Facts {
 		ends:     map[uuid.UUID]map[uuid.UUID]struct{}{},
 		joined:   map[uuid.UUID]map[uuid.UUID]int{},
 		keys:     map[signalbox.RouterKey]uuid.UUID{},
+		blocks:   map[uuid.UUID]map[uuid.UUID]struct{}{},
+		floating: map[uuid.UUID]*signalbox.FloatingIP{},
+		outside:  newOutside(),
 		changed:  changed,
 	}
 }
@@ -122,6 +134,12 @@ func (f *Facts) Apply(d *signalbox.Delta) {
 	for i := range d.Ports {
 		f.SetPort(&d.Ports[i])
 	}
+	for i := range d.FloatingIPs {
+		f.SetFloatingIP(&d.FloatingIPs[i])
+	}
+	for i := range d.Neighbours {
+		f.SetNeighbour(&d.Neighbours[i])
+	}
 	for _, ref := range d.Gone {
 		f.Drop(ref)
 	}
@@ -144,6 +162,14 @@ func (f *Facts) dropUnnamed(d *signalbox.Delta) {
 	for i := range d.Routers {
 		named[signalbox.Ref{Kind: signalbox.KindRouter, ID: d.Routers[i].ID}] = true
 	}
+	for i := range d.FloatingIPs {
+		named[signalbox.Ref{Kind: signalbox.KindFloatingIP, ID: d.FloatingIPs[i].ID}] = true
+	}
+	for i := range d.Neighbours {
+		named[signalbox.Ref{Kind: signalbox.KindNeighbour, ID: d.Neighbours[i].ID}] = true
+	}
+	dropMissing(f, f.outside.neighbours, signalbox.KindNeighbour, named)
+	dropMissing(f, f.floating, signalbox.KindFloatingIP, named)
 	dropMissing(f, f.ports, signalbox.KindPort, named)
 	dropMissing(f, f.routers, signalbox.KindRouter, named)
 	dropMissing(f, f.subnets, signalbox.KindSubnet, named)
@@ -164,12 +190,18 @@ func (f *Facts) Drop(ref signalbox.Ref) {
 	switch ref.Kind {
 	case signalbox.KindHost:
 		drop(f, f.hosts, factHost, ref.ID)
+		f.seatAll()
 	case signalbox.KindNetwork:
 		if f.networks[ref.ID] != nil {
 			f.changed(Fact{kind: factMTU, id: ref.ID})
 		}
 		drop(f, f.networks, factNetwork, ref.ID)
+		f.seatFloating(ref.ID)
 	case signalbox.KindSubnet:
+		if s := f.subnets[ref.ID]; s != nil {
+			take(f.blocks, s.NetworkID, s.ID)
+			f.changed(Fact{kind: factBlocks, id: s.NetworkID})
+		}
 		drop(f, f.subnets, factSubnet, ref.ID)
 	case signalbox.KindPort:
 		if p := f.ports[ref.ID]; p != nil {
@@ -177,11 +209,17 @@ func (f *Facts) Drop(ref signalbox.Ref) {
 			f.unplug(p)
 		}
 		drop(f, f.ports, factPort, ref.ID)
+		f.seatFloating(ref.ID)
 	case signalbox.KindRouter:
 		if r := f.routers[ref.ID]; r != nil && f.keys[r.Key] == r.ID {
 			delete(f.keys, r.Key)
 		}
 		drop(f, f.routers, factRouter, ref.ID)
+		f.seatGateway(ref.ID)
+	case signalbox.KindFloatingIP:
+		f.dropFloatingIP(ref.ID)
+	case signalbox.KindNeighbour:
+		f.dropNeighbour(ref.ID)
 	}
 }
 
@@ -194,9 +232,13 @@ func drop[T any](f *Facts, rows map[uuid.UUID]*T, kind factKind, id uuid.UUID) {
 
 // SetHost takes a host's row.
 func (f *Facts) SetHost(h *signalbox.Host) {
+	old := f.hosts[h.ID]
 	set(f, f.hosts, factHost, h.ID, h, func(a, b *signalbox.Host) bool {
 		return a.TunnelIP == b.TunnelIP && a.MAC == b.MAC
 	})
+	if old == nil || !maps.Equal(old.Mappings, h.Mappings) {
+		f.seatAll()
+	}
 }
 
 // SetNetwork takes a network's row.
@@ -207,12 +249,16 @@ func (f *Facts) SetNetwork(n *signalbox.Network) {
 	set(f, f.networks, factNetwork, n.ID, n, func(a, b *signalbox.Network) bool {
 		return a.Key == b.Key && a.AdminStateUp == b.AdminStateUp && a.Segment == b.Segment
 	})
+	f.seatFloating(n.ID)
 }
 
 // SetSubnet takes a subnet's row.
 func (f *Facts) SetSubnet(s *signalbox.Subnet) {
+	if put(f.blocks, s.NetworkID, s.ID) {
+		f.changed(Fact{kind: factBlocks, id: s.NetworkID})
+	}
 	set(f, f.subnets, factSubnet, s.ID, s, func(a, b *signalbox.Subnet) bool {
-		return a.CIDR == b.CIDR && a.EnableDHCP == b.EnableDHCP
+		return a.CIDR == b.CIDR && a.EnableDHCP == b.EnableDHCP && a.GatewayIP == b.GatewayIP
 	})
 }
 
@@ -220,8 +266,9 @@ func (f *Facts) SetSubnet(s *signalbox.Subnet) {
 func (f *Facts) SetRouter(r *signalbox.Router) {
 	f.keys[r.Key] = r.ID // which the database never changes
 	set(f, f.routers, factRouter, r.ID, r, func(a, b *signalbox.Router) bool {
-		return a.Key == b.Key && a.AdminStateUp == b.AdminStateUp && slices.Equal(a.Routes, b.Routes)
+		return a.Key == b.Key && a.AdminStateUp == b.AdminStateUp && slices.Equal(a.Routes, b.Routes) && sameGateway(a.Gateway, b.Gateway)
 	})
+	f.seatGateway(r.ID)
 }
 
 // SetPort takes a port's row and binding.
@@ -242,6 +289,7 @@ func (f *Facts) SetPort(p *signalbox.Port) {
 		return a.Key == b.Key && a.NetworkID == b.NetworkID && a.AdminStateUp == b.AdminStateUp && a.MAC == b.MAC &&
 			a.Role == b.Role && a.RouterID == b.RouterID && slices.Equal(a.FixedIPs, b.FixedIPs) && sameBinding(a.Binding, b.Binding)
 	})
+	f.seatFloating(p.ID)
 }
 
 // set keeps a row. It is a change only when something differs that flows are made of: a new name, status

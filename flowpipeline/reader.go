@@ -32,7 +32,7 @@ func (r *Reader) Network(id uuid.UUID) *signalbox.Network {
 	return r.facts.networks[id]
 }
 
-// Subnet is a subnet's row, or nil. Only its CIDR and EnableDHCP may be read: other columns change unseen.
+// Subnet is a subnet's row, or nil. Only its CIDR, EnableDHCP and GatewayIP may be read: other columns change unseen.
 func (r *Reader) Subnet(id uuid.UUID) *signalbox.Subnet {
 	r.note(Fact{kind: factSubnet, id: id})
 	return r.facts.subnets[id]
@@ -53,7 +53,7 @@ func (r *Reader) MTU(network uuid.UUID) int {
 	return 0
 }
 
-// Router is a router's row, or nil. Only its key, its admin state and its routes may be read: other
+// Router is a router's row, or nil. Only its key, its admin state, its routes and its gateway may be read: other
 // columns change unseen.
 func (r *Reader) Router(id uuid.UUID) *signalbox.Router {
 	r.note(Fact{kind: factRouter, id: id})
@@ -72,10 +72,52 @@ func (r *Reader) RoutersOn(network uuid.UUID) []uuid.UUID {
 	return r.facts.RoutersOn(network)
 }
 
-// Routed reports whether a router has an interface on a network.
+// Routed reports whether a router has an interface or a gateway on a network.
 func (r *Reader) Routed(network uuid.UUID) bool {
+	return r.Exits(network) || len(r.facts.joined[network]) > 0
+}
+
+// Exits reports whether a router has its gateway on a network.
+func (r *Reader) Exits(network uuid.UUID) bool {
 	r.note(Fact{kind: factJoined, id: network})
-	return len(r.facts.joined[network]) > 0
+	return r.facts.outside.gateways[network] > 0
+}
+
+// SubnetsOf is the ids of a network's subnets, in order.
+func (r *Reader) SubnetsOf(network uuid.UUID) []uuid.UUID {
+	r.note(Fact{kind: factBlocks, id: network})
+	return sortedIDs(maps.Keys(r.facts.blocks[network]))
+}
+
+// FloatingIP is a floating IP's row, or nil. Its description, project and status must not be read: they change unseen.
+func (r *Reader) FloatingIP(id uuid.UUID) *signalbox.FloatingIP {
+	r.note(Fact{kind: factFloating, id: id})
+	return r.facts.floating[id]
+}
+
+// Neighbours is who answered ARP on an external network, in the order of their ids.
+func (r *Reader) Neighbours(network uuid.UUID) []*signalbox.Neighbour {
+	r.note(Fact{kind: factNeighbours, id: network})
+	return r.facts.Neighbours(network)
+}
+
+// Outlets is the routers that have addresses which a host translates, in the order of their ids: it is
+// their gateway host, or that of a floating IP.
+func (r *Reader) Outlets(host uuid.UUID) []uuid.UUID {
+	r.note(Fact{kind: factOutlets, id: host})
+	return sortedIDs(maps.Keys(r.facts.outside.outlets[host]))
+}
+
+// FloatingAt is a router's floating IPs that a host translates, in the order of their ids.
+func (r *Reader) FloatingAt(host, router uuid.UUID) []uuid.UUID {
+	r.note(Fact{kind: factTranslated, id: router})
+	var out []uuid.UUID
+	for id := range r.facts.outside.floatingOf[router] {
+		if r.facts.outside.seats[id].host == host {
+			out = append(out, id)
+		}
+	}
+	return sortedIDs(slices.Values(out))
 }
 
 // Members is a network's ports in the order of their ids.

@@ -32,6 +32,9 @@ var (
 	// NextHop is the IPv4 address, on the network Egress, that the packet is handed to. From routing to
 	// nexthop. Before that, router has it in hand while it turns an echo round.
 	NextHop = flow.Subfield{Field: flow.Reg6, Off: 0, Len: 32}
+	// Plain is the address that the packet had before conntrack was to translate it: outer where it comes in
+	// (arrival to inside), inner where it goes out (exit to outward).
+	Plain = flow.Subfield{Field: flow.Reg8, Off: 0, Len: 32}
 	// Egress is the network that the packet is routed to: its signalbox.NetworkKey; Network stays the one
 	// that it came from, until it departs. From routing to departure, or to the packet-in.
 	Egress = flow.Subfield{Field: flow.Reg7, Off: 0, Len: 32}
@@ -43,6 +46,7 @@ func Registers() map[string]flow.Subfield {
 		"network": Network, "source_port": SourcePort, "target_port": TargetPort,
 		"fabric": Fabric, "routed": Routed, "larger": Larger, "piece": Piece, "punt": Punt,
 		"router": Router, "next_hop": NextHop, "egress": Egress,
+		"plain": Plain,
 	}
 }
 
@@ -57,7 +61,8 @@ const (
 	PuntNoService    PuntReason = 4 // for an address of the router's own, which serves nothing but ping
 	PuntNoRoute      PuntReason = 5 // the router has no route to its destination
 	PuntNoNeighbour  PuntReason = 6 // no port that can be reached has the next hop's address
-	PuntTooLarge     PuntReason = 7 // larger than the MTU of the network Egress
+	PuntTooLarge     PuntReason = 7 // larger than the MTU of the network Egress; of what comes from outside, of the network inside
+	PuntARPReply     PuntReason = 8 // an ARP answer to an address that is translated here, or a neighbour's new MAC
 )
 
 // Refused reports whether the packet is one that a router could not forward.
@@ -79,6 +84,8 @@ func (p PuntReason) String() string {
 		return "no neighbour"
 	case PuntTooLarge:
 		return "too large"
+	case PuntARPReply:
+		return "ARP reply"
 	}
 	return "unknown"
 }

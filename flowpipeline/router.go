@@ -15,6 +15,7 @@ import (
 type router struct {
 	*signalbox.Router
 	ends []end
+	out  *outlet // nil: no way out
 }
 
 // end is a router's interface.
@@ -42,6 +43,7 @@ func readRouter(r *Reader, id uuid.UUID) (router, bool) {
 			rt.ends = append(rt.ends, end{p, uint64(n.Key)})
 		}
 	}
+	rt.out = readOutlet(r, row.Gateway)
 	return rt, len(rt.ends) > 0
 }
 
@@ -84,9 +86,12 @@ func (s *subnet) broadcast() (netip.Addr, bool) {
 	return netip.AddrFrom4(a), n <= 30
 }
 
-// own is the router's addresses, each once.
+// own is the router's addresses, each once: those inside, and its gateway's.
 func (rt *router) own() []netip.Addr {
 	var out []netip.Addr
+	if rt.out != nil {
+		out = append(out, rt.out.addrs...)
+	}
 	for _, e := range rt.ends {
 		for _, ip := range addresses(e.Port, false) {
 			if !slices.Contains(out, ip) {
@@ -119,42 +124,50 @@ func compileRouter(u Unit, r *Reader) Compiled {
 	receive(d, &rt, subnets)
 	route(d, &rt, subnets)
 	checkSizes(d, r, &rt)
-	depart(d, &rt)
+	depart(d, &rt, u.Host)
+	leaveToGatewayHost(d, r, &rt, u.Host)
 	return d.out
 }
 
 // reach finds what a host needs beside the networks that its ports are on: the routers that can be come to
-// from these, and the networks beyond that no port of the host is on.
-func reach(r *Reader, here []uuid.UUID) (routers, far []uuid.UUID) {
+// from these, and the networks beyond that no port of the host is on. The routers that it translates addresses
+// for are among them. What is behind an external network is not.
+func reach(r *Reader, here, outlets []uuid.UUID) (routers, far []uuid.UUID) {
 	known, reached := map[uuid.UUID]router{}, map[uuid.UUID]bool{}
 	seen := map[uuid.UUID]bool{}
 	for _, network := range here {
 		seen[network] = true
 	}
 	next := slices.Clone(here)
+	visit := func(id, from uuid.UUID) {
+		if reached[id] {
+			return
+		}
+		rt, read := known[id]
+		if !read {
+			rt, _ = readRouter(r, id)
+			known[id] = rt
+		}
+		if from != uuid.Nil && !rt.isOn(from) {
+			return
+		}
+		reached[id] = true
+		routers = append(routers, id)
+		for _, e := range rt.ends {
+			if !seen[e.NetworkID] {
+				seen[e.NetworkID] = true
+				next, far = append(next, e.NetworkID), append(far, e.NetworkID)
+			}
+		}
+	}
+	for _, id := range outlets {
+		visit(id, uuid.Nil)
+	}
 	for len(next) > 0 {
 		network := next[0]
 		next = next[1:]
 		for _, id := range r.RoutersOn(network) {
-			if reached[id] {
-				continue
-			}
-			rt, read := known[id]
-			if !read {
-				rt, _ = readRouter(r, id)
-				known[id] = rt
-			}
-			if !rt.isOn(network) {
-				continue
-			}
-			reached[id] = true
-			routers = append(routers, id)
-			for _, e := range rt.ends {
-				if !seen[e.NetworkID] {
-					seen[e.NetworkID] = true
-					next, far = append(next, e.NetworkID), append(far, e.NetworkID)
-				}
-			}
+			visit(id, network)
 		}
 	}
 	return sortedIDs(slices.Values(routers)), sortedIDs(slices.Values(far))

@@ -48,7 +48,8 @@ func (n *network) onUplink() flow.Match {
 	return flow.Match{flow.IsNum(flow.InPort, n.uplink), flow.IsNum(flow.VLANVID, n.tag())}
 }
 
-func classifyFabric(d *draft, n *network) {
+// classifyFabric: what comes from an external network is looked at for questions about addresses that are translated here.
+func classifyFabric(d *draft, n *network, external bool) {
 	if n.uplink == 0 {
 		return
 	}
@@ -56,10 +57,14 @@ func classifyFabric(d *draft, n *network) {
 	if n.segment.Type == signalbox.VLAN {
 		actions = append(actions, flow.PopVLAN{})
 	}
+	next := TableSwitching
+	if external {
+		next = TableOutside
+	}
 	actions = append(actions,
 		flow.Load{Dst: Network, Value: flow.Num(n.key)},
 		flow.Load{Dst: Fabric, Value: flow.Num(1)},
-		flow.Goto{Table: TableSwitching})
+		flow.Goto{Table: next})
 	d.add(TableClassify, classifyKnown, n.onUplink(), "is the way in from "+n.outside(), actions...)
 }
 
@@ -89,6 +94,17 @@ func firstPacketMeter(ofport uint32) flow.RateLimit {
 // burst lets a traceroute, which sends 16 packets at once, see every router.
 func refusalMeter(ofport uint32) flow.RateLimit {
 	return flow.RateLimit{ID: ofport*4 + 2, PacketsPerSecond: 20, Burst: 40}
+}
+
+// neighbourMeter is how many of an external network's own announcements the controller hears, per port towards it.
+func neighbourMeter(ofport uint32) flow.RateLimit {
+	return flow.RateLimit{ID: ofport*4 + 3, PacketsPerSecond: 20, Burst: 40}
+}
+
+// outsideMeter is what the controller hears of a router's packets that no port of this host has sent: those that it
+// cannot pass on, and the answers to its questions by ARP. It is made from the router's zone, behind all of ports.
+func outsideMeter(zone signalbox.Zone) flow.RateLimit {
+	return flow.RateLimit{ID: 1<<18 + uint32(zone), PacketsPerSecond: 20, Burst: 40}
 }
 
 func classifyUnknown(d *draft, r *Reader, host uuid.UUID) {

@@ -13,8 +13,9 @@ import (
 //
 // Told:    Network, Fabric; Routed, when a router has put the packet on this network.
 // Leaves:  TargetPort of a port of this host; Router, where the MAC is a router's.
-// Onwards: to output; out to another host's port; to router; group addresses to flood. Nothing from the
-//          fabric goes back to it, or to a router: the sender's host has routed it already. No MAC is
+// Onwards: to output; out to another host's port; to router, or from an external network to arrival; group
+//          addresses to flood. Nothing from the fabric goes back to it, or to a router: the sender's host has
+//          routed it already, unless it left that to the router's gateway host, this one. No MAC is
 //          learned and none is flooded for: an unknown one is dropped. The one exception is a network on a
 //          physical one, where machines live that no database knows: there this host's ports reach them with
 //          one copy. A router's MAC never shows there, since it would come from every host and move between
@@ -73,6 +74,31 @@ func switchToRouter(d *draft, n *network, p *signalbox.Port, key signalbox.Route
 	d.add(TableSwitching, switchKnown, flow.Match{n.is(), fromHere(), flow.Is(flow.EthDst, flow.Ethernet(p.MAC))},
 		"is a router's, which works on every host",
 		flow.Load{Dst: Router, Value: flow.Num(uint64(key))}, flow.Goto{Table: TableRouter})
+}
+
+// takeForExit takes from other hosts what they send to the router's MAC: this one is its gateway host, and only
+// what is to go out comes so. From here on the packet is as this host's own.
+func takeForExit(d *draft, n *network, p *signalbox.Port, key signalbox.RouterKey) {
+	d.add(TableSwitching, switchKnown, flow.Match{n.is(), flow.IsSub(Fabric, 1), flow.Is(flow.EthDst, flow.Ethernet(p.MAC))},
+		"takes from other hosts what is to leave here",
+		append(adoptPacket(key), flow.Goto{Table: TableRouter})...)
+}
+
+// switchToOutlet hands a router what an external network, or a port of this host on it, sends to an outer MAC.
+func switchToOutlet(d *draft, n *network, mac signalbox.MAC, key signalbox.RouterKey) {
+	d.add(TableSwitching, switchKnown, flow.Match{n.is(), flow.Is(flow.EthDst, flow.Ethernet(mac))},
+		"is a router's outside, and its host is this",
+		append(adoptPacket(key), flow.Goto{Table: TableArrival})...)
+}
+
+// adoptPacket gives a router a packet that another host, or the outside, has sent. It may leave by the port that it
+// came from: OpenFlow would drop it there, and is made to forget.
+func adoptPacket(key signalbox.RouterKey) []flow.Action {
+	return []flow.Action{
+		flow.Load{Dst: Router, Value: flow.Num(uint64(key))},
+		flow.Load{Dst: Fabric, Value: flow.Num(0)},
+		flow.Load{Dst: flow.InPort.Whole(), Value: flow.Num(0)},
+	}
 }
 
 // switchGroups sends broadcast and multicast through the network's flood list.

@@ -2,6 +2,7 @@ package flowpipeline
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/signalbox-sdn/signalbox"
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
@@ -14,7 +15,7 @@ import (
 // Onwards: to size; what has no route to refusal.
 //
 // The longest prefix wins by its priority. Of equal prefixes a connected one wins, then the one that is
-// first in the router's row.
+// first in the router's row, then the way out to the external network.
 
 const routeBase = 10
 
@@ -35,10 +36,29 @@ func route(d *draft, rt *router, subnets []subnet) {
 			flow.Move{Src: flow.IPv4Dst.Whole(), Dst: NextHop},
 			flow.Goto{Table: TableSize})
 	}
+	hops := subnets
+	if rt.out != nil {
+		hops = slices.Concat(subnets, rt.out.subnets)
+		for i := range rt.out.subnets {
+			s := &rt.out.subnets[i]
+			if slices.ContainsFunc(subnets, func(inner subnet) bool { return inner.Prefix == s.Prefix }) {
+				continue
+			}
+			d.add(TableRouting, routePriority(s.Prefix, true), append(inside(s.Prefix), rt.has()),
+				"is connected to "+s.Prefix.String()+" outside",
+				flow.Load{Dst: Egress, Value: flow.Num(s.network)},
+				flow.Move{Src: flow.IPv4Dst.Whole(), Dst: NextHop},
+				flow.Goto{Table: TableSize})
+		}
+	}
+	routes := rt.Routes
+	if rt.out != nil && rt.out.hop.IsValid() {
+		routes = append(slices.Clone(routes), signalbox.Route{Destination: netip.MustParsePrefix("0.0.0.0/0"), NextHop: rt.out.hop})
+	}
 	routed := map[netip.Prefix]bool{}
-	for _, static := range rt.Routes {
+	for _, static := range routes {
 		to := static.Destination.Masked()
-		s := gateway(static, subnets)
+		s := gateway(static, hops)
 		if s == nil || routed[to] {
 			continue
 		}

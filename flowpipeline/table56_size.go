@@ -10,7 +10,7 @@ import (
 //
 // Told:    Router, Egress.
 // Leaves:  Larger, where the next network's MTU is smaller than another's of this router.
-// Onwards: to nexthop, which refuses what is Larger.
+// Onwards: to nexthop, which refuses what is Larger; what leaves for an external network to exit, which does too.
 //
 // OVS can neither cut a packet into fragments nor see whether it may be (DF). So every packet that is too
 // large is refused, and its sender told the MTU, whether or not it had set DF: Linux heeds that in both
@@ -35,4 +35,12 @@ func checkSizes(d *draft, r *Reader, rt *router) {
 				flow.Goto{Table: TableNextHop})
 		}
 	}
+	if rt.out == nil {
+		return
+	}
+	actions := []flow.Action{flow.Goto{Table: TableExit}}
+	if mtu := r.MTU(rt.out.network); mtu > 0 && mtu < largest && mtu+ethernetHeader <= math.MaxUint16 {
+		actions = append([]flow.Action{flow.CheckLarger{Size: uint16(mtu + ethernetHeader), Dst: Larger}}, actions...)
+	}
+	d.add(TableSize, 100, flow.Match{rt.has(), flow.IsSub(Egress, rt.out.key)}, "takes what leaves for outside to the exit", actions...)
 }

@@ -9,22 +9,29 @@ import (
 
 // The tables, in the order of a packet's walk. The numbers are static and have gaps: conntrack and the
 // sender's rules fit before switching, NAT around routing, the receiver's rules before output. A routed
-// packet goes from departure back to switching, once for each router; its TTL ends that.
+// packet goes from departure back to switching, once for each router; its TTL ends that. What comes for an
+// address that is translated here goes from switching by arrival to router.
 const (
 	TableClassify  uint8 = 0
 	TableEthernet  uint8 = 10
 	TableSource    uint8 = 12
 	TableNeighbour uint8 = 14
 	TableServices  uint8 = 20
+	TableOutside   uint8 = 30
 	TableSwitching uint8 = 40
 	TableFlood     uint8 = 42
+	TableArrival   uint8 = 44
+	TableInward    uint8 = 46
+	TableInside    uint8 = 48
 	TableRouter    uint8 = 50
 	TableEcho      uint8 = 52
 	TableRouting   uint8 = 54
 	TableSize      uint8 = 56
-	TableNextHop   uint8 = 58
-	TableDeparture uint8 = 60
-	TableRefusal   uint8 = 62
+	TableExit      uint8 = 60
+	TableOutward   uint8 = 62
+	TableNextHop   uint8 = 64
+	TableDeparture uint8 = 66
+	TableRefusal   uint8 = 68
 	TableOutput    uint8 = 90
 )
 
@@ -62,6 +69,7 @@ const (
 	tagged                       // push or pop an 802.1Q tag
 	hop                          // take one from the TTL
 	back                         // resubmit to an earlier table: the TTL must bound it
+	tracked                      // conntrack, which may translate addresses
 )
 
 // whole is shorthand for fields written as a whole.
@@ -81,7 +89,7 @@ func Tables() []Table {
 		{TableClassify, "classify", "where did this come from?",
 			fields{flow.InPort, flow.TunID, flow.VLANVID, flow.EthSrc},
 			[]flow.Subfield{Network, SourcePort, Fabric, Punt},
-			tables{TableEthernet, TableSwitching}, []verb{toController, metered, tagged}, nil},
+			tables{TableEthernet, TableOutside, TableSwitching}, []verb{toController, metered, tagged}, nil},
 		{TableEthernet, "ethernet", "may this port send from this MAC?",
 			fields{flow.Reg1, flow.EthSrc},
 			nil,
@@ -99,14 +107,30 @@ func Tables() []Table {
 			fields{flow.Reg0, flow.Reg1, flow.EthType, flow.ARPOp, flow.ARPTPA, flow.IPProto, flow.UDPSrc, flow.UDPDst},
 			append([]flow.Subfield{Punt}, whole(flow.EthSrc, flow.EthDst, flow.ARPOp, flow.ARPSHA, flow.ARPTHA, flow.ARPSPA, flow.ARPTPA)...),
 			tables{TableSwitching}, []verb{toAsker, toController, metered}, []flow.Action{flow.Goto{Table: TableSwitching}}},
+		{TableOutside, "outside", "does an external network ask for an address that is translated here, or answer it?",
+			fields{flow.Reg0, flow.EthType, flow.ARPOp, flow.ARPSPA, flow.ARPTPA},
+			append([]flow.Subfield{Punt}, whole(flow.EthSrc, flow.EthDst, flow.ARPOp, flow.ARPSHA, flow.ARPTHA, flow.ARPSPA, flow.ARPTPA, flow.VLANVID)...),
+			tables{TableSwitching}, []verb{toAsker, toController, metered, tagged}, []flow.Action{flow.Goto{Table: TableSwitching}}},
 		{TableSwitching, "switching", "where is this MAC, on this network?",
 			fields{flow.Reg0, flow.Reg3, flow.EthDst},
-			append([]flow.Subfield{TargetPort, Piece, Router}, whole(flow.TunID, flow.TunDst, flow.VLANVID, flow.EthSrc)...),
-			tables{TableFlood, TableRouter, TableOutput}, []verb{toPort, tagged}, nil},
+			append([]flow.Subfield{TargetPort, Piece, Router, Fabric}, whole(flow.InPort, flow.TunID, flow.TunDst, flow.VLANVID, flow.EthSrc)...),
+			tables{TableFlood, TableArrival, TableRouter, TableOutput}, []verb{toPort, tagged}, nil},
 		{TableFlood, "flood", "who gets a copy?",
 			fields{flow.Reg0, flow.Reg3},
 			append([]flow.Subfield{TargetPort}, whole(flow.TunID, flow.TunDst, flow.VLANVID)...),
 			tables{TableOutput}, []verb{toPort, tagged}, nil},
+		{TableArrival, "arrival", "which of the router's outer addresses is this for?",
+			fields{flow.Reg5, flow.EthType, flow.IPv4Dst, flow.IPProto, flow.IPTTL, flow.ICMPType, flow.ICMPCode},
+			append([]flow.Subfield{NextHop, Plain, Larger, Punt}, whole(flow.EthSrc, flow.EthDst, flow.IPv4Src, flow.IPv4Dst, flow.IPTTL, flow.ICMPType)...),
+			tables{TableInward, TableRouter, TableRefusal}, []verb{back}, nil},
+		{TableInward, "inward", "which address inside does that stand for?",
+			fields{flow.Reg3, flow.Reg5, flow.EthType, flow.IPv4Dst},
+			[]flow.Subfield{Punt},
+			tables{TableInside, TableRefusal}, []verb{tracked}, nil},
+		{TableInside, "inside", "has it been translated to that?",
+			fields{flow.Reg5, flow.Reg8, flow.EthType, flow.IPv4Dst},
+			nil,
+			tables{TableRouter}, nil, nil},
 		{TableRouter, "router", "is this for the router itself, or may it go on?",
 			fields{flow.Reg5, flow.EthType, flow.IPv4Dst, flow.IPProto, flow.IPTTL, flow.ICMPType, flow.ICMPCode},
 			append([]flow.Subfield{NextHop, Punt}, whole(flow.EthSrc, flow.IPv4Src, flow.IPv4Dst, flow.IPTTL, flow.ICMPType)...),
@@ -122,17 +146,25 @@ func Tables() []Table {
 		{TableSize, "size", "does it fit there?",
 			fields{flow.Reg5, flow.Reg7},
 			[]flow.Subfield{Larger},
-			tables{TableNextHop}, nil, []flow.Action{flow.Goto{Table: TableNextHop}}},
+			tables{TableExit, TableNextHop}, nil, []flow.Action{flow.Goto{Table: TableNextHop}}},
+		{TableExit, "exit", "which host sends this out, and from which address?",
+			fields{flow.Reg0, flow.Reg3, flow.Reg5, flow.EthType, flow.IPv4Src},
+			append([]flow.Subfield{Plain, Punt}, whole(flow.TunID, flow.TunDst, flow.VLANVID, flow.EthSrc)...),
+			tables{TableOutward, TableNextHop, TableRefusal}, []verb{toPort, tagged, tracked}, refuse(PuntNoRoute)},
+		{TableOutward, "outward", "has it been translated to that?",
+			fields{flow.Reg5, flow.Reg8, flow.EthType, flow.IPv4Src},
+			nil,
+			tables{TableNextHop}, nil, nil},
 		{TableNextHop, "nexthop", "which MAC has that address?",
 			fields{flow.Reg3, flow.Reg6, flow.Reg7},
 			append([]flow.Subfield{Punt}, whole(flow.EthDst)...),
 			tables{TableDeparture, TableRefusal}, nil, refuse(PuntNoNeighbour)},
 		{TableDeparture, "departure", "from which MAC does the router send it on?",
-			fields{flow.Reg5, flow.Reg7, flow.EthType},
+			fields{flow.Reg5, flow.Reg7, flow.EthType, flow.IPv4Src},
 			append([]flow.Subfield{Network, Routed, Router}, whole(flow.EthSrc)...),
 			tables{TableSwitching}, []verb{hop, back}, nil},
 		{TableRefusal, "refusal", "may the controller tell the sender why it does not go on?",
-			fields{flow.Reg1},
+			fields{flow.Reg1, flow.Reg5},
 			nil,
 			nil, []verb{toController, metered}, nil},
 		{TableOutput, "output", "which interface is this port?",
@@ -226,6 +258,8 @@ func (c *contract) allows(a flow.Action) bool {
 		return c.may(toController)
 	case flow.Meter:
 		return c.may(metered)
+	case flow.CT:
+		return a.Table > c.ID && c.leadsTo(a.Table) && c.may(tracked)
 	case flow.PushVLAN, flow.PopVLAN:
 		return c.may(tagged)
 	}

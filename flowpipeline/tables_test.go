@@ -12,7 +12,7 @@ import (
 func TestNamedRegisterBitsDoNotOverlap(t *testing.T) {
 	owner := map[flow.Field]map[uint8]string{}
 	for name, s := range Registers() {
-		if s.Field < flow.Reg0 || s.Field > flow.Reg7 || s.Len == 0 || s.Off+s.Len > s.Field.Bits() {
+		if !isRegister(s.Field) || s.Len == 0 || s.Off+s.Len > s.Field.Bits() {
 			t.Errorf("%s is %v, which is no part of a register", name, s)
 		}
 		if owner[s.Field] == nil {
@@ -43,7 +43,7 @@ func TestTablesAreInTheOrderOfTheWalk(t *testing.T) {
 			}
 		}
 		for _, f := range table.Match {
-			if f >= flow.Reg0 && f <= flow.Reg7 && !named(f) {
+			if isRegister(f) && !named(f) {
 				t.Errorf("%s matches %s, of which no bit has a name", table.Name, f)
 			}
 		}
@@ -125,7 +125,7 @@ func TestADraftRefusesABrokenContract(t *testing.T) {
 func TestMeterIDsAreUnique(t *testing.T) {
 	seen := make([]bool, 1<<18)
 	for ofport := uint32(1); ofport <= 0xff00; ofport++ {
-		for _, m := range []flow.RateLimit{dhcpMeter(ofport), firstPacketMeter(ofport), refusalMeter(ofport)} {
+		for _, m := range []flow.RateLimit{dhcpMeter(ofport), firstPacketMeter(ofport), refusalMeter(ofport), neighbourMeter(ofport)} {
 			if m.ID == 0 || m.ID >= 1<<18 || seen[m.ID] {
 				t.Fatalf("meter %d of port %d", m.ID, ofport)
 			}
@@ -180,3 +180,5 @@ func TestAPortThatComesChangesOnePiece(t *testing.T) {
 		t.Errorf("%d of %d pieces changed", fresh, len(after))
 	}
 }
+
+func isRegister(f flow.Field) bool { return f >= flow.Reg0 && f <= flow.Reg7 || f == flow.Reg8 }

@@ -17,6 +17,8 @@ func Compile(u Unit, r *Reader) Compiled {
 		return compileHost(u, r)
 	case RouterUnit:
 		return compileRouter(u, r)
+	case GatewayUnit:
+		return compileGateway(u, r)
 	case NetworkUnit:
 		return compileNetwork(u, r)
 	case FarNetworkUnit:
@@ -25,6 +27,10 @@ func Compile(u Unit, r *Reader) Compiled {
 		return compilePort(u, r)
 	case FarPortUnit:
 		return compileFarPort(u, r)
+	case NeighboursUnit:
+		return compileNeighbours(u, r)
+	case FloatingUnit:
+		return compileFloating(u, r)
 	}
 	panic("flowpipeline: a unit of no known kind")
 }
@@ -57,10 +63,12 @@ func compileHost(u Unit, r *Reader) Compiled {
 	admitSilentNeighbours(d)
 	keepLinkLocalFrames(d)
 	admitToRouting(d)
+	admitArrivals(d)
 	refuseLarger(d)
-	here := r.NetworksOn(u.Host)
-	routers, far := reach(r, here)
+	here, outlets := r.NetworksOn(u.Host), r.Outlets(u.Host)
+	routers, far := reach(r, here, outlets)
 	d.adopt(u.Host, RouterUnit, routers)
+	d.adopt(u.Host, GatewayUnit, outlets)
 	d.adopt(u.Host, NetworkUnit, here)
 	d.adopt(u.Host, FarNetworkUnit, far)
 	return d.out
@@ -122,7 +130,8 @@ func compileNetwork(u Unit, r *Reader) Compiled {
 		return d.out
 	}
 	members := r.Members(u.ID)
-	classifyFabric(d, &n)
+	exits := r.Exits(u.ID)
+	classifyFabric(d, &n, exits)
 	copies := floodPieces(d, r, &n, members)
 	switchGroups(d, &n, copies)
 	switchUnknown(d, r, &n, u.ID)
@@ -132,16 +141,23 @@ func compileNetwork(u Unit, r *Reader) Compiled {
 			d.out.Children = append(d.out.Children, Unit{Host: u.Host, Kind: PortUnit, ID: m.Port})
 		}
 	}
+	if exits {
+		d.adopt(u.Host, NeighboursUnit, []uuid.UUID{u.ID})
+	}
 	return d.out
 }
 
 // compileFarNetwork makes a network's ways out on a host that routes to it and has no port of it. There is
-// no way in, and nothing to flood: what others send to everybody does not come here.
+// nothing to flood: what others send to everybody does not come here. A way in there is on the gateway host
+// of a router that joins the network: others send it what is to go out.
 func compileFarNetwork(u Unit, r *Reader) Compiled {
 	d := &draft{kind: "network", id: u.ID}
 	n, ok := readNetwork(r, u.Host, u.ID)
 	if !ok {
 		return d.out
+	}
+	if gatewayHostOf(r, u.Host, u.ID) {
+		classifyFabric(d, &n, false)
 	}
 	switchUnknown(d, r, &n, u.ID)
 	for _, m := range r.Members(u.ID) {
@@ -184,6 +200,9 @@ func compilePort(u Unit, r *Reader) Compiled {
 		if compileInterface(d, r, &n, row) {
 			answerARP(d, &n, row)
 		}
+	case row.Role == signalbox.RoleRouterGateway, row.Role == signalbox.RoleFloatingIP:
+		answerARP(d, &n, row)
+		nextHop(d, &n, row)
 	case row.Binding == nil:
 	case row.Binding.HostID == u.Host:
 		compileLocalPort(d, r, &port{Port: row, network: n})
@@ -219,6 +238,9 @@ func compileInterface(d *draft, r *Reader, n *network, p *signalbox.Port) bool {
 		return false
 	}
 	switchToRouter(d, n, p, rt.Key)
+	if isGatewayHost(rt, n.host) {
+		takeForExit(d, n, p, rt.Key)
+	}
 	nextHop(d, n, p)
 	return true
 }

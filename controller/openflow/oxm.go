@@ -36,6 +36,7 @@ var fieldCodes = [flow.NumFields]oxm{
 	flow.Reg5:       {classNicira, 5, 4},
 	flow.Reg6:       {classNicira, 6, 4},
 	flow.Reg7:       {classNicira, 7, 4},
+	flow.Reg8:       {classNicira, 8, 4},
 	flow.EthSrc:     {classBasic, 4, 6},
 	flow.EthDst:     {classBasic, 3, 6},
 	flow.EthType:    {classBasic, 5, 2},

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
+
+	"github.com/signalbox-sdn/signalbox"
 )
 
 // Action is one step of what a flow does: one of the types below, and no other.
@@ -20,6 +22,9 @@ type (
 	// ToController sends the whole packet to the controller as a packet-in.
 	ToController struct{}
 	// Load sets a subfield to a number (NXAST_REG_LOAD, or OXM set-field when the whole field is set).
+	//
+	// To load 0 into InPort is to forget where the packet came from, so that it may leave there. The field is
+	// 16 bits wide for this (NXM_OF_IN_PORT): Open vSwitch refuses to set the one of 32 to 0.
 	Load struct {
 		Dst   Subfield
 		Value Value
@@ -45,6 +50,16 @@ type (
 		Size uint16
 		Dst  Subfield // one bit
 	}
+	// CT passes the packet through conntrack, and on in a table, where CTState is known (NXAST_CT). Nothing of
+	// what follows it in the flow sees its work: there the packet is as it was.
+	CT struct {
+		Commit bool // remember the connection; a NAT to an address asks for it
+		Zone   signalbox.Zone
+		Table  uint8
+		NAT    NAT
+	}
+	// CTClear forgets what conntrack has said of the packet (NXAST_CT_CLEAR).
+	CTClear struct{}
 )
 
 func itoa(n uint64) string { return strconv.FormatUint(n, 10) }
@@ -67,6 +82,9 @@ func (a Move) text(func(uint8) string) string {
 }
 
 func (a Load) text(func(uint8) string) string {
+	if a.Dst == InPort.Whole() {
+		return "load:" + hexadecimal(a.Value) + "->NXM_OF_IN_PORT[]"
+	}
 	if a.Dst == a.Dst.Field.Whole() {
 		info := fields[a.Dst.Field]
 		return "set_field:" + info.form(a.Value) + "->" + info.name
@@ -88,6 +106,8 @@ const (
 	tagMeter
 	tagDecTTL
 	tagCheckLarger
+	tagCT
+	tagCTClear
 )
 
 func appendActions(b []byte, as []Action) []byte {

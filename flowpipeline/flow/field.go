@@ -52,6 +52,10 @@ const (
 	IPTTL            //
 	ICMPType         // of ICMP over IPv4
 	ICMPCode         // likewise
+	CTState          // what conntrack says of the packet: the bits CTNew and so on; see CTIs
+	CTZone           // 16 bits, read only: the zone of the last CT
+	CTMark           // the connection's mark, read only here
+	Reg8             //
 	NumFields        // not a field: how many there are
 )
 
@@ -100,6 +104,10 @@ var fields = [NumFields]fieldInfo{
 	IPTTL:      {"nw_ttl", "NXM_NX_IP_TTL", 8, decimal},
 	ICMPType:   {"icmp_type", "OXM_OF_ICMPV4_TYPE", 8, decimal},
 	ICMPCode:   {"icmp_code", "OXM_OF_ICMPV4_CODE", 8, decimal},
+	CTState:    {"ct_state", "NXM_NX_CT_STATE", 32, hexadecimal},
+	CTZone:     {"ct_zone", "NXM_NX_CT_ZONE", 16, decimal},
+	CTMark:     {"ct_mark", "NXM_NX_CT_MARK", 32, hexadecimal},
+	Reg8:       {"reg8", "NXM_NX_REG8", 32, hexadecimal},
 }
 
 func (f Field) String() string {

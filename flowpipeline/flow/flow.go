@@ -196,6 +196,9 @@ func (m Match) String() string {
 
 // String is the condition as ovs-ofctl(8) reads it.
 func (c Cond) String() string {
+	if c.Field == CTState {
+		return "ct_state=" + ctStateText(c.Value.Lo, c.Mask.Lo)
+	}
 	info := fields[c.Field]
 	s := info.name + "=" + info.form(c.Value)
 	if c.Mask != Ones(info.bits) {

@@ -5,19 +5,23 @@ import (
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
-// Table 58, nexthop: which MAC has that address?
+// Table 64, nexthop: which MAC has that address?
 //
 // Told:    Egress, NextHop, Larger.
 // Leaves:  the destination MAC; a packet that is refused carries Punt.
 // Onwards: to departure. What is too large, or for an address that no port within reach has, to refusal.
-//          No address is asked for by ARP: every one is in the database.
+//          Inside, no address is asked for by ARP: every one is in the database. Outside, the controller asks for
+//          those that are not, and puts what answered into the database.
 
 const (
 	nextHopRefused = 200
 	nextHopKnown   = 100
+	nextHopHeard   = 90
 )
 
 func refuseLarger(d *draft) {
+	d.add(TableExit, exitRefused, flow.Match{flow.IsSub(Larger, 1)}, "refuses what does not fit outside", refuse(PuntTooLarge)...)
+	d.add(TableInward, nextHopRefused, flow.Match{flow.IsSub(Larger, 1)}, "refuses from outside what does not fit inside", refuse(PuntTooLarge)...)
 	d.add(TableNextHop, nextHopRefused, flow.Match{flow.IsSub(Larger, 1)}, "refuses what does not fit into the next network",
 		refuse(PuntTooLarge)...)
 }
