@@ -9,6 +9,7 @@ import (
 
 func TestTextIsWhatOvsOfctlReads(t *testing.T) {
 	mac := signalbox.MustMAC("fa:16:3e:00:00:05")
+	public := netip.MustParseAddr("192.0.2.1")
 	key := Subfield{Reg3, 0, 4}
 	tests := []struct {
 		f    Flow
@@ -24,6 +25,11 @@ func TestTextIsWhatOvsOfctlReads(t *testing.T) {
 		{New(54, 1, Match{IsNum(EthType, 0x0800), IsNum(IPProto, 1), IsNum(ICMPType, 8), IsNum(ICMPCode, 0), IsNum(IPTTL, 64)}, Why{},
 			CheckLarger{1464, Subfield{Reg3, 2, 1}}, Load{ICMPType.Whole(), Num(0)}, Load{IPTTL.Whole(), Num(64)}, DecTTL{}),
 			"table=54, priority=1,icmp,nw_ttl=64,icmp_type=8,icmp_code=0 actions=check_pkt_larger(1464)->NXM_NX_REG3[2],set_field:0->icmp_type,set_field:64->nw_ttl,dec_ttl"},
+		{New(72, 9, Match{IsNum(EthType, 0x0800), CTIs(CTTracked|CTNew, CTInvalid), IsNum(CTZone, 7), IsMasked(CTMark, Num(2), Num(3))}, Why{},
+			Load{InPort.Whole(), Num(0)}, CTClear{}, CT{Zone: 7, Table: 3}, CT{Zone: 7, Table: 4, NAT: KeepNAT()}),
+			"table=72, priority=9,ip,ct_state=+new-inv+trk,ct_zone=7,ct_mark=0x2/0x3 actions=load:0x0->NXM_OF_IN_PORT[],ct_clear,ct(table=3,zone=7),ct(table=4,zone=7,nat)"},
+		{New(72, 8, Match{IsNum(CTState, CTNew|CTTracked)}, Why{}, CT{true, 9, 5, SourceNAT(public)}, CT{true, 9, 5, SourceNAT(public).WithPorts(1024, 65535)}, CT{true, 9, 5, DestinationNAT(public)}),
+			"table=72, priority=8,ct_state=new|trk actions=ct(commit,table=5,zone=9,nat(src=192.0.2.1)),ct(commit,table=5,zone=9,nat(src=192.0.2.1:1024-65535)),ct(commit,table=5,zone=9,nat(dst=192.0.2.1))"},
 	}
 	for _, tt := range tests {
 		if got := tt.f.String(); got != tt.want {
@@ -49,5 +55,27 @@ func TestCookieIsOfTheWholeFlowAndNothingElse(t *testing.T) {
 		if f.Cookie == base.Cookie {
 			t.Errorf("another %s, but the same cookie", name)
 		}
+	}
+}
+
+// A cookie that changed between two versions would send every flow of every switch anew.
+func TestCookiesStayAsTheyWere(t *testing.T) {
+	f := New(54, 1, Match{IsNum(EthType, 0x0800), IsNum(IPProto, 1), IsNum(ICMPType, 8), IsNum(ICMPCode, 0)}, Why{},
+		CheckLarger{1464, Subfield{Reg3, 2, 1}}, Load{ICMPType.Whole(), Num(0)}, Move{IPv4Src.Whole(), IPv4Dst.Whole()}, DecTTL{}, Goto{60})
+	if f.Cookie != 0x795a2b411315e02 {
+		t.Errorf("cookie %#x", f.Cookie)
+	}
+}
+
+func TestEveryPartOfAConntrackActionIsInItsCookie(t *testing.T) {
+	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	seen := map[Cookie]CT{}
+	for _, ct := range []CT{{}, {Commit: true}, {Zone: 1}, {Table: 1}, {NAT: KeepNAT()}, {NAT: SourceNAT(a)}, {NAT: SourceNAT(b)}, {NAT: DestinationNAT(a)},
+		{NAT: SourceNAT(a).WithPorts(1, 9)}, {NAT: SourceNAT(a).WithPorts(2, 9)}, {NAT: SourceNAT(a).WithPorts(1, 8)}} {
+		f := New(0, 0, nil, Why{}, ct)
+		if other, ok := seen[f.Cookie]; ok {
+			t.Errorf("%+v has the cookie of %+v", ct, other)
+		}
+		seen[f.Cookie] = ct
 	}
 }
