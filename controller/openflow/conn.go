@@ -21,9 +21,10 @@ type Options struct {
 
 	// HandshakeTimeout is the whole handshake's time. Default 10 s.
 	HandshakeTimeout time.Duration
-	// EchoEvery is how long a switch may be silent before it is asked for an echo; after three times as
-	// long it is dropped. Default 5 s.
+	// EchoEvery is how long a switch may be silent before it is asked for an echo. Default 5 s.
 	EchoEvery time.Duration
+	// DropAfter is how long a switch may be silent before it is dropped. Default: three times EchoEvery.
+	DropAfter time.Duration
 	// ReplyTimeout is the time of one exchange: of a read of all flows, of a bundle's commit, and of
 	// one write to a switch that does not read. Default 30 s.
 	ReplyTimeout time.Duration
@@ -37,6 +38,7 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	set(&o.HandshakeTimeout, 10*time.Second)
 	set(&o.EchoEvery, 5*time.Second)
+	set(&o.DropAfter, 3*o.EchoEvery)
 	set(&o.ReplyTimeout, 30*time.Second)
 	set(&o.BundleSize, 2_500)
 	set(&o.MaxFlows, 4<<20)
@@ -135,6 +137,9 @@ func (c *Conn) Ports() []Port { return slices.Clone(c.ports) }
 // FlowMods is how many flow-mods, adds and deletes, were ever sent on this connection.
 func (c *Conn) FlowMods() uint64 { return c.flowMods.Load() }
 
+// Heard is when the switch last said anything.
+func (c *Conn) Heard() time.Time { return c.opened.Add(time.Duration(c.lastRead.Load())) }
+
 // ErrClosed is the end of a connection that we closed.
 var ErrClosed = errors.New("openflow: connection closed")
 
@@ -177,12 +182,12 @@ func (c *Conn) Run(ctx context.Context, h Handler) error {
 // trickle of bytes keeps a dead connection alive.
 func (c *Conn) read(h Handler) error {
 	for {
-		if err := c.nc.SetReadDeadline(time.Now().Add(3 * c.o.EchoEvery)); err != nil {
+		if err := c.nc.SetReadDeadline(time.Now().Add(c.o.DropAfter)); err != nil {
 			return err
 		}
 		f, room, err := readFrame(c.r, c.room)
 		if errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
-			return fmt.Errorf("openflow: silent for %v", 3*c.o.EchoEvery)
+			return fmt.Errorf("openflow: silent for %v", c.o.DropAfter)
 		}
 		if err != nil {
 			return fmt.Errorf("openflow: read: %w", err)
