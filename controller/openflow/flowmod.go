@@ -30,6 +30,9 @@ const (
 	niciraRegMove       = 6
 	niciraRegLoad       = 7
 	niciraResubmitTable = 14
+	niciraConntrack     = 35
+	niciraNAT           = 36
+	niciraConntrackDrop = 43 // NXAST_CT_CLEAR
 	niciraCheckLarger   = 49
 	resubmitSameInPort  = 0xfff8
 )
@@ -138,6 +141,10 @@ func appendActions(b []byte, actions []flow.Action) ([]byte, error) {
 			b = appendNicira(b, 16, niciraResubmitTable)
 			b = binary.BigEndian.AppendUint16(b, resubmitSameInPort)
 			b = append(b, a.Table, 0, 0, 0)
+		case flow.CT:
+			b, err = appendConntrack(b, a)
+		case flow.CTClear:
+			b = append(appendNicira(b, 16, niciraConntrackDrop), 0, 0, 0, 0, 0, 0)
 		case flow.Meter:
 			err = errMeterNotFirst
 		case flow.Goto:
@@ -164,8 +171,17 @@ func appendNicira(b []byte, size uint8, subtype uint16) []byte {
 	return binary.BigEndian.AppendUint16(b, subtype)
 }
 
-// appendLoad is a set-field of a whole field, NXAST_REG_LOAD of a part of one.
+// inPortOlder is NXM_OF_IN_PORT, through which a flow may set the in port to 0.
+var inPortOlder = oxm{classOlder, 0, 2}
+
+// appendLoad is a set-field of a whole field, NXAST_REG_LOAD of a part of one and of the in port.
 func appendLoad(b []byte, a flow.Load) ([]byte, error) {
+	if a.Dst == flow.InPort.Whole() {
+		if a.Value != flow.Num(a.Value.Lo&0xffff) {
+			return b, fmt.Errorf("load of %#x to the in port: it has 16 bits", a.Value.Lo)
+		}
+		return appendRegLoad(b, inPortOlder, 0, 16, a.Value.Lo), nil
+	}
 	if a.Dst == a.Dst.Field.Whole() {
 		code, err := codeOf(a.Dst.Field)
 		if err != nil {
@@ -184,10 +200,14 @@ func appendLoad(b []byte, a flow.Load) ([]byte, error) {
 	if a.Dst.Len > 64 {
 		return b, fmt.Errorf("load of %s: only whole fields and up to 64 bits can be loaded", a.Dst)
 	}
+	return appendRegLoad(b, code, a.Dst.Off, a.Dst.Len, a.Value.Lo), nil
+}
+
+func appendRegLoad(b []byte, code oxm, off, bits uint8, value uint64) []byte {
 	b = appendNicira(b, 24, niciraRegLoad)
-	b = binary.BigEndian.AppendUint16(b, uint16(a.Dst.Off)<<6|uint16(a.Dst.Len-1))
+	b = binary.BigEndian.AppendUint16(b, uint16(off)<<6|uint16(bits-1))
 	b = binary.BigEndian.AppendUint32(b, code.header())
-	return binary.BigEndian.AppendUint64(b, a.Value.Lo), nil
+	return binary.BigEndian.AppendUint64(b, value)
 }
 
 // appendMove is NXAST_REG_MOVE.

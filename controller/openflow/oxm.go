@@ -62,6 +62,9 @@ var fieldCodes = [flow.NumFields]oxm{
 	flow.IPTTL:      {classNicira, 29, 1},
 	flow.ICMPType:   {classBasic, 19, 1},
 	flow.ICMPCode:   {classBasic, 20, 1},
+	flow.CTState:    {classNicira, 105, 4},
+	flow.CTZone:     {classNicira, 106, 2},
+	flow.CTMark:     {classNicira, 107, 4},
 }
 
 // actionCodes are the older numbers that some fields also have. Open vSwitch gives loads and moves back
@@ -158,7 +161,7 @@ func appendMatch(b []byte, m flow.Match) ([]byte, error) {
 		if err != nil {
 			return b, err
 		}
-		switch c.Mask {
+		switch mask := keptMask(c); mask {
 		case flow.Value{}: // matches anything: Open vSwitch would not store it
 		case flow.Ones(c.Field.Bits()):
 			b = binary.BigEndian.AppendUint32(b, code.header())
@@ -166,11 +169,20 @@ func appendMatch(b []byte, m flow.Match) ([]byte, error) {
 		default:
 			b = binary.BigEndian.AppendUint32(b, code.masked())
 			b = appendValue(b, c.Value, code.size)
-			b = appendValue(b, c.Mask, code.size)
+			b = appendValue(b, mask, code.size)
 		}
 	}
 	binary.BigEndian.PutUint16(b[start+2:], uint16(len(b)-start))
 	return pad(b, start), nil
+}
+
+// keptMask is the mask of a condition as Open vSwitch keeps it and gives it back: it has only 8 bits of the
+// conntrack state, whatever it was sent.
+func keptMask(c flow.Cond) flow.Value {
+	if c.Field == flow.CTState {
+		return c.Mask.And(flow.Ones(8))
+	}
+	return c.Mask
 }
 
 // match reads struct ofp_match with its padding, and keeps the fields that flow knows.

@@ -63,6 +63,10 @@ func everyMatch() []flow.Match {
 		{isIPv6, isICMPv6, flow.IsNum(flow.ICMPv6Type, 128)},
 		{isIPv6, isICMPv6, flow.IsNum(flow.ICMPv6Type, 135), flow.Is(flow.NDTarget, testSix), flow.Is(flow.NDSLL, testMAC)},
 		{isIPv6, isICMPv6, flow.IsNum(flow.ICMPv6Type, 136), flow.Is(flow.NDTarget, testSix), flow.Is(flow.NDTLL, testMAC)},
+		{flow.IsNum(flow.CTState, flow.CTNew|flow.CTTracked), flow.IsNum(flow.CTZone, 7), flow.IsNum(flow.CTMark, 5)},
+		{flow.IsNum(flow.CTState, 0)},
+		{flow.CTIs(flow.CTTracked|flow.CTEst|flow.CTReply, flow.CTInvalid|flow.CTNew), flow.IsMasked(flow.CTMark, flow.Num(2), flow.Num(0xff))},
+		{isIPv4, isTCP, flow.CTIs(flow.CTSNAT|flow.CTDNAT, flow.CTRel)},
 	}
 }
 
@@ -87,6 +91,7 @@ func everyAction() []struct {
 	solicit := flow.Match{isIPv6, isICMPv6, flow.IsNum(flow.ICMPv6Type, 135)}
 	advert := flow.Match{isIPv6, isICMPv6, flow.IsNum(flow.ICMPv6Type, 136)}
 	icmp := flow.Match{isIPv4, isICMP, flow.IsNum(flow.ICMPType, 8)}
+	public := netip.MustParseAddr("192.0.2.1")
 	return []pair{
 		{nil, nil},
 		{nil, list{flow.CheckLarger{Size: 1464, Dst: flow.Subfield{Field: flow.Reg3, Off: 2, Len: 1}}, flow.Goto{Table: 20}}},
@@ -125,6 +130,17 @@ func everyAction() []struct {
 		{udp, list{whole(flow.UDPSrc, flow.Num(67)), whole(flow.UDPDst, flow.Num(68))}},
 		{solicit, list{whole(flow.ICMPv6Type, flow.Num(136)), whole(flow.NDTarget, testSix), whole(flow.NDSLL, testMAC)}},
 		{advert, list{whole(flow.NDTLL, testMAC), flow.Move{Src: flow.NDTarget.Whole(), Dst: flow.IPv6Src.Whole()}}},
+		{nil, list{whole(flow.InPort, flow.Num(0)), flow.Output{Port: 1}}},
+		{nil, list{whole(flow.InPort, flow.Num(2)), flow.CTClear{}, flow.Goto{Table: 9}}},
+		{nil, list{flow.Move{Src: flow.Subfield{Field: flow.CTState, Len: 8}, Dst: flow.Subfield{Field: flow.Reg1, Len: 8}},
+			flow.Move{Src: flow.CTZone.Whole(), Dst: flow.Subfield{Field: flow.Reg2, Len: 16}}, flow.Move{Src: flow.CTMark.Whole(), Dst: flow.Reg0.Whole()}}},
+		{flow.Match{isIPv4}, list{flow.CT{Table: 9}}},
+		{flow.Match{isIPv4}, list{flow.CT{Zone: 7, Table: 9, NAT: flow.KeepNAT()}, flow.CT{Commit: true, Zone: 65535, NAT: flow.KeepNAT()}, flow.CT{Commit: true, Zone: 1, Table: 3}}},
+		{flow.Match{isIPv4}, list{flow.CT{Commit: true, Zone: 7, Table: 9, NAT: flow.SourceNAT(public)}, flow.Goto{Table: 10}}},
+		{flow.Match{isIPv4}, list{flow.CT{Commit: true, Zone: 7, Table: 9, NAT: flow.SourceNAT(public).WithPorts(1024, 65535)},
+			flow.CT{Commit: true, Zone: 7, Table: 9, NAT: flow.SourceNAT(public).WithPorts(80, 80)}}},
+		{flow.Match{isIPv4}, list{flow.CT{Commit: true, Zone: 7, Table: 9, NAT: flow.DestinationNAT(public)},
+			flow.CT{Commit: true, Zone: 7, Table: 9, NAT: flow.DestinationNAT(public).WithPorts(80, 81)}}},
 	}
 }
 

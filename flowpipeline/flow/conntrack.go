@@ -24,25 +24,27 @@ var ctNames = [...]string{"new", "est", "rel", "rpl", "inv", "trk", "snat", "dna
 // CTIs is the condition that some bits of CTState are set and some are not.
 func CTIs(set, clear uint64) Cond { return IsMasked(CTState, Num(set), Num(set|clear)) }
 
-// ctStateText is +new-est for a masked condition and new|trk for one on all of the field.
+// ctStateText is +new-est for a condition on some of the bits and new|trk for one on all that there are.
 func ctStateText(value, mask uint64) string {
-	if mask&^(1<<len(ctNames)-1) != 0 {
-		if mask == Ones(CTState.Bits()).Lo && value != 0 {
-			return strings.TrimPrefix(strings.ReplaceAll(ctStateText(value, value), "+", "|"), "|")
+	const all = 1<<len(ctNames) - 1
+	set, clear, first := "+", "-", ""
+	if mask&all == all {
+		if value == 0 {
+			return "0"
 		}
-		return hexadecimal(Num(value)) + "/" + hexadecimal(Num(mask))
+		set, clear, first = "|", "", "|"
 	}
 	var b strings.Builder
 	for i, name := range ctNames {
 		switch {
 		case mask>>i&1 == 0:
 		case value>>i&1 == 1:
-			b.WriteString("+" + name)
-		default:
-			b.WriteString("-" + name)
+			b.WriteString(set + name)
+		case clear != "":
+			b.WriteString(clear + name)
 		}
 	}
-	return b.String()
+	return strings.TrimPrefix(b.String(), first)
 }
 
 // NATKind is what a CT does to addresses.
