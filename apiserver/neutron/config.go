@@ -13,12 +13,13 @@ import (
 // Settings are the operator's words about network types, by the names that Quantum's and ML2's configuration
 // files have for them. Lists are separated by commas.
 type Settings struct {
-	TenantNetworkTypes string // tried in this order: "vlan,vxlan"
-	NetworkVLANRanges  string // "physnet:min:max", or "physnet" for one that only admins take VLANs of
-	FlatNetworks       string // names of physical networks, or "*" for any
-	TunnelIDRanges     string // "min:max", for gre
-	VNIRanges          string // "min:max", for vxlan and geneve
-	UnderlayMTU        int    // bytes of the largest IP packet between hosts
+	TenantNetworkTypes  string // tried in this order: "vlan,vxlan"
+	ExternalNetworkType string // of external networks that are asked for without a type: "flat"; "": as tenants'
+	NetworkVLANRanges   string // "physnet:min:max", or "physnet" for one that only admins take VLANs of
+	FlatNetworks        string // names of physical networks, or "*" for any
+	TunnelIDRanges      string // "min:max", for gre
+	VNIRanges           string // "min:max", for vxlan and geneve
+	UnderlayMTU         int    // bytes of the largest IP packet between hosts
 }
 
 // DefaultSettings need nothing of the physical network but that hosts reach each other.
@@ -37,13 +38,17 @@ type PhysicalNetwork struct {
 
 // Config is what Settings mean.
 type Config struct {
-	TenantNetworkTypes []signalbox.NetworkType
-	NetworkVLANRanges  []PhysicalNetwork
-	FlatNetworks       []string // ["*"]: any
-	TunnelIDRanges     []IDRange
-	VNIRanges          []IDRange
-	UnderlayMTU        int
+	TenantNetworkTypes  []signalbox.NetworkType
+	ExternalNetworkType signalbox.NetworkType // "": as tenants'
+	NetworkVLANRanges   []PhysicalNetwork
+	FlatNetworks        []string // anyPhysical: any
+	TunnelIDRanges      []IDRange
+	VNIRanges           []IDRange
+	UnderlayMTU         int
 }
+
+// anyPhysical stands for every name of a physical network.
+const anyPhysical = "*"
 
 // Bounds of ids: IEEE 802.1Q, RFC 2890 (a key of 32 bits), RFC 7348 and RFC 8926 (24 bits).
 const (
@@ -54,7 +59,10 @@ const (
 
 // Parse reads the settings. An error names the setting and the part of it that is wrong.
 func (s Settings) Parse() (Config, error) {
-	c := Config{UnderlayMTU: s.UnderlayMTU, FlatNetworks: words(s.FlatNetworks)}
+	c := Config{
+		UnderlayMTU: s.UnderlayMTU, FlatNetworks: words(s.FlatNetworks),
+		ExternalNetworkType: signalbox.NetworkType(strings.TrimSpace(s.ExternalNetworkType)),
+	}
 	var errs [4]error
 	c.TenantNetworkTypes, errs[0] = parseTypes(s.TenantNetworkTypes)
 	c.NetworkVLANRanges, errs[1] = parseVLANRanges(s.NetworkVLANRanges)
@@ -73,17 +81,38 @@ func (c Config) check() error {
 		return fmt.Errorf("underlay_mtu: %d is not between %d and 65535", c.UnderlayMTU, least)
 	}
 	for _, t := range c.TenantNetworkTypes {
-		vlan := slices.ContainsFunc(c.NetworkVLANRanges, func(p PhysicalNetwork) bool { return len(p.Ranges) > 0 })
-		switch {
-		case t == signalbox.VLAN && !vlan:
-			return errors.New("tenant_network_types: vlan needs network_vlan_ranges with a range")
-		case t == signalbox.GRE && len(c.TunnelIDRanges) == 0:
-			return errors.New("tenant_network_types: gre needs tunnel_id_ranges")
-		case (t == signalbox.VXLAN || t == signalbox.Geneve) && len(c.VNIRanges) == 0:
-			return fmt.Errorf("tenant_network_types: %s needs vni_ranges", t)
+		if needs := c.lacks(t); needs != "" {
+			return fmt.Errorf("tenant_network_types: %s needs %s", t, needs)
 		}
 	}
+	t := c.ExternalNetworkType
+	if t == "" {
+		return nil
+	}
+	if _, known := overhead(t); !known {
+		return fmt.Errorf("external_network_type: %q is not one of local, flat, vlan, gre, vxlan and geneve", t)
+	}
+	if needs := c.lacks(t); needs != "" {
+		return fmt.Errorf("external_network_type: %s needs %s", t, needs)
+	}
 	return nil
+}
+
+// lacks is the setting without which no segment of a type could be chosen; "": all is there.
+func (c Config) lacks(t signalbox.NetworkType) string {
+	vlan := slices.ContainsFunc(c.NetworkVLANRanges, func(p PhysicalNetwork) bool { return len(p.Ranges) > 0 })
+	flat := slices.ContainsFunc(c.FlatNetworks, func(name string) bool { return name != anyPhysical })
+	switch {
+	case t == signalbox.Flat && !flat:
+		return "flat_networks with a name"
+	case t == signalbox.VLAN && !vlan:
+		return "network_vlan_ranges with a range"
+	case t == signalbox.GRE && len(c.TunnelIDRanges) == 0:
+		return "tunnel_id_ranges"
+	case (t == signalbox.VXLAN || t == signalbox.Geneve) && len(c.VNIRanges) == 0:
+		return "vni_ranges"
+	}
+	return ""
 }
 
 func words(s string) []string {

@@ -31,11 +31,15 @@ func (c *Config) maxMTU(t signalbox.NetworkType) int {
 	return c.UnderlayMTU - n
 }
 
-// assignSegment gives the network its segment: the one an admin asked for, or the next free one of the types
-// that tenants get.
+// assignSegment gives the network its segment: the one an admin asked for, or the next free one of the type that external
+// networks get, or of those that tenants get.
 func (s *Service) assignSegment(ctx context.Context, tx *store.Tx, n *signalbox.Network, spec *NetworkSpec) (err error) {
 	if spec.Type == nil && spec.Physical == nil && spec.SegmentationID == nil {
-		n.Segment, err = s.tenantSegment(ctx, tx, n.ID)
+		if n.External && s.cfg.ExternalNetworkType != "" {
+			n.Segment, err = s.externalSegment(ctx, tx, n.ID)
+		} else {
+			n.Segment, err = s.tenantSegment(ctx, tx, n.ID)
+		}
 		return err
 	}
 	seg, err := s.cfg.providerSegment(spec)
@@ -63,6 +67,36 @@ func (s *Service) tenantSegment(ctx context.Context, tx *store.Tx, network uuid.
 		}
 	}
 	return signalbox.Segment{}, noSegment("No tenant network is available for allocation.")
+}
+
+// externalSegment is a segment of the type that external networks get.
+func (s *Service) externalSegment(ctx context.Context, tx *store.Tx, network uuid.UUID) (signalbox.Segment, error) {
+	switch t := s.cfg.ExternalNetworkType; t {
+	case signalbox.Local:
+		seg := signalbox.Segment{Type: t}
+		return seg, tx.ClaimSegment(ctx, seg, network)
+	case signalbox.Flat:
+		return s.flatSegment(ctx, tx, network)
+	default:
+		return s.pick(ctx, tx, network, t, "")
+	}
+}
+
+// flatSegment is the first physical network by name that carries no flat network yet. Who loses it to another between looking
+// and claiming learns that the segment is in use, and tries again.
+func (s *Service) flatSegment(ctx context.Context, tx *store.Tx, network uuid.UUID) (seg signalbox.Segment, err error) {
+	taken, err := tx.Networks(ctx, by("provider:network_type", string(signalbox.Flat)))
+	if err != nil {
+		return seg, err
+	}
+	for _, physical := range s.cfg.FlatNetworks {
+		if physical == anyPhysical || slices.ContainsFunc(taken, func(n signalbox.Network) bool { return n.Segment.Physical == physical }) {
+			continue
+		}
+		seg = signalbox.Segment{Type: signalbox.Flat, Physical: physical}
+		return seg, claimed(seg, tx.ClaimSegment(ctx, seg, network))
+	}
+	return seg, noSegment("Every physical network of flat_networks carries a flat network.")
 }
 
 // pick takes a free id of the ranges configured for a type, and on VLAN of a physical network or, where that
@@ -134,7 +168,7 @@ func (c *Config) checkPhysical(seg signalbox.Segment, spec *NetworkSpec) error {
 		return invalidInput("physical_network prohibited for %s provider network.", seg.Type)
 	case seg.Type == signalbox.Flat && seg.Physical == "":
 		return invalidInput("physical_network required for flat provider network.")
-	case seg.Type == signalbox.Flat && !slices.Contains(c.FlatNetworks, seg.Physical) && !slices.Contains(c.FlatNetworks, "*"):
+	case seg.Type == signalbox.Flat && !slices.Contains(c.FlatNetworks, seg.Physical) && !slices.Contains(c.FlatNetworks, anyPhysical):
 		return invalidInput("physical_network '%s' unknown for flat provider network.", seg.Physical)
 	case seg.Type == signalbox.VLAN && spec.Physical == nil && spec.SegmentationID != nil:
 		return invalidInput("segmentation_id requires physical_network for VLAN provider network.")

@@ -28,12 +28,13 @@ type config struct {
 	AdminListen    string `yaml:"admin_listen"`
 	OVSDBPort      int    `yaml:"ovsdb_port"`
 
-	TenantNetworkTypes list `yaml:"tenant_network_types"`
-	NetworkVLANRanges  list `yaml:"network_vlan_ranges"`
-	FlatNetworks       list `yaml:"flat_networks"`
-	TunnelIDRanges     list `yaml:"tunnel_id_ranges"`
-	VNIRanges          list `yaml:"vni_ranges"`
-	UnderlayMTU        int  `yaml:"underlay_mtu"`
+	TenantNetworkTypes  list   `yaml:"tenant_network_types"`
+	ExternalNetworkType string `yaml:"external_network_type"`
+	NetworkVLANRanges   list   `yaml:"network_vlan_ranges"`
+	FlatNetworks        list   `yaml:"flat_networks"`
+	TunnelIDRanges      list   `yaml:"tunnel_id_ranges"`
+	VNIRanges           list   `yaml:"vni_ranges"`
+	UnderlayMTU         int    `yaml:"underlay_mtu"`
 
 	DHCPLease  time.Duration `yaml:"dhcp_lease"`
 	DHCPDomain string        `yaml:"dhcp_domain"`
@@ -60,7 +61,7 @@ func defaults() config {
 	s := neutron.DefaultSettings()
 	return config{
 		APIListen: ":9696", OpenFlowListen: ":6653", OVSDBListen: ":6640", AdminListen: "127.0.0.1:9697", OVSDBPort: 6640,
-		TenantNetworkTypes: list(s.TenantNetworkTypes), NetworkVLANRanges: list(s.NetworkVLANRanges),
+		TenantNetworkTypes: list(s.TenantNetworkTypes), ExternalNetworkType: s.ExternalNetworkType, NetworkVLANRanges: list(s.NetworkVLANRanges),
 		FlatNetworks: list(s.FlatNetworks), TunnelIDRanges: list(s.TunnelIDRanges), VNIRanges: list(s.VNIRanges), UnderlayMTU: s.UnderlayMTU,
 		DHCPLease: 24 * time.Hour, DHCPDomain: "openstacklocal", Project: "default", LogLevel: "info",
 	}
@@ -68,7 +69,7 @@ func defaults() config {
 
 func (c *config) settings() neutron.Settings {
 	return neutron.Settings{
-		TenantNetworkTypes: string(c.TenantNetworkTypes), NetworkVLANRanges: string(c.NetworkVLANRanges),
+		TenantNetworkTypes: string(c.TenantNetworkTypes), ExternalNetworkType: c.ExternalNetworkType, NetworkVLANRanges: string(c.NetworkVLANRanges),
 		FlatNetworks: string(c.FlatNetworks), TunnelIDRanges: string(c.TunnelIDRanges), VNIRanges: string(c.VNIRanges), UnderlayMTU: c.UnderlayMTU,
 	}
 }
@@ -82,6 +83,7 @@ var (
 	apiSettings      = []setting{
 		{"api-listen", "where the Neutron API is served"},
 		{"tenant-network-types", "types that tenants' networks get, in order of trial: local, vlan, gre, vxlan, geneve"},
+		{"external-network-type", "type of external networks that are asked for without one: flat, vlan …; empty: as tenants'"},
 		{"network-vlan-ranges", "physical networks with VLANs: physnet:min:max, or physnet alone for admins"},
 		{"flat-networks", "physical networks that may carry a flat network; * for any"},
 		{"tunnel-id-ranges", "GRE keys for tenants: min:max"},
