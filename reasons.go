@@ -19,6 +19,7 @@ const (
 	ReasonGatewayNeeded   Reason = "gateway needed"     // floating IPs need the router's gateway
 	ReasonInterfaceNeeded Reason = "interface needed"   // floating IPs need the router's interface
 	ReasonFloatingInUse   Reason = "floating ip in use" // the fixed address has a floating IP on that network already
+	ReasonExternalInUse   Reason = "external in use"    // gateways or floating IPs use the external network
 	ReasonNoPath          Reason = "no path"            // no router joins the port's subnet to the external network
 	ReasonUnknownFilter   Reason = "unknown filter"     // a list was asked by an attribute that it cannot be filtered or sorted by
 	ReasonBusy            Reason = "try again"          // a transaction lost against others too often

@@ -152,6 +152,16 @@ func name(e *signalbox.Error) string {
 		return "RouterInterfaceNotFound"
 	case signalbox.ReasonNotOnSubnet:
 		return "RouterInterfaceNotFoundForSubnet"
+	case signalbox.ReasonGatewayNeeded:
+		return "RouterExternalGatewayInUseByFloatingIp"
+	case signalbox.ReasonInterfaceNeeded:
+		return "RouterInterfaceInUseByFloatingIP"
+	case signalbox.ReasonFloatingInUse:
+		return "FloatingIPPortAlreadyAssociated"
+	case signalbox.ReasonNoPath:
+		return "ExternalGatewayForFloatingIPNotFound"
+	case signalbox.ReasonExternalInUse:
+		return "ExternalNetworkInUse"
 	case signalbox.ReasonSubnetMismatch:
 		return "SubnetMismatchForPort"
 	case signalbox.ReasonInvalidRoutes:
@@ -173,7 +183,7 @@ func nameOfKind(e *signalbox.Error) string {
 	case signalbox.Invalid:
 		return "HTTPBadRequest"
 	case signalbox.NotFound:
-		return title(e.Resource) + "NotFound"
+		return strings.ReplaceAll(title(e.Resource), " ", "") + "NotFound"
 	case signalbox.Conflict:
 		return "Conflict"
 	case signalbox.Forbidden:
@@ -211,8 +221,11 @@ func message(e *signalbox.Error) string {
 
 // title is a resource's name as it begins a sentence or a type's name.
 func title(resource string) string {
-	if resource == "" {
+	switch resource {
+	case "":
 		return "HTTP"
+	case "floatingip":
+		return "Floating IP"
 	}
 	return strings.ToUpper(resource[:1]) + resource[1:]
 }

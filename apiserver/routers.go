@@ -29,9 +29,17 @@ func routerSpec(v wire.Values, revision *int64) neutron.RouterSpec {
 		Name:         wire.Get[string](v, "name"),
 		Description:  wire.Get[string](v, "description"),
 		AdminStateUp: wire.Get[bool](v, "admin_state_up"),
+		Gateway:      gatewaySpec(wire.Get[wire.Gateway](v, "external_gateway_info")),
 		Routes:       wire.Get[[]signalbox.Route](v, "routes"),
 		Revision:     revision,
 	}
+}
+
+func gatewaySpec(said *wire.Gateway) *neutron.GatewaySpec {
+	if said == nil {
+		return nil
+	}
+	return &neutron.GatewaySpec{NetworkID: said.NetworkID, EnableSNAT: said.EnableSNAT, FixedIPs: said.FixedIPs}
 }
 
 func (k *routers) addInterface(c echo.Context) error {

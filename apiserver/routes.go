@@ -15,7 +15,7 @@ type route struct {
 // routes is everything there is.
 func (s *Server) routes() []route {
 	networks, subnets, ports := s.networks(), s.subnets(), s.ports()
-	routers := s.routers()
+	routers, floating := s.routers(), s.floatingIPs()
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return []route{
 		{get, "/", s.versions},
@@ -58,6 +58,14 @@ func (s *Server) routes() []route {
 		{put, "/v2.0/routers/:id/remove_router_interface", routers.removeInterface},
 		{put, "/v2.0/routers/:id/add_extraroutes", routers.addRoutes},
 		{put, "/v2.0/routers/:id/remove_extraroutes", routers.removeRoutes},
+
+		{get, "/v2.0/floatingips", floating.list},
+		{post, "/v2.0/floatingips", floating.create},
+		{put, "/v2.0/floatingips", floating.none},
+		{del, "/v2.0/floatingips", floating.none},
+		{get, "/v2.0/floatingips/:id", floating.show},
+		{put, "/v2.0/floatingips/:id", floating.update},
+		{del, "/v2.0/floatingips/:id", floating.remove},
 	}
 }
 

@@ -2,7 +2,6 @@ package neutron
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 
 	"github.com/google/uuid"
@@ -98,6 +97,13 @@ func freePort(ctx context.Context, tx *store.Tx, c signalbox.Caller, r *signalbo
 	case p.MAC.IsMulticast():
 		return nil, badRouter("Router port %s has the group address %s, by which no router can be reached.", id, p.MAC)
 	}
+	floating, err := tx.FloatingIPs(ctx, by("port_id", id))
+	if err != nil {
+		return nil, err
+	}
+	if len(floating) > 0 {
+		return nil, portInUse(p, "Port has floating IP "+floating[0].Addr.String()+".")
+	}
 	sub, err := tx.Subnet(ctx, p.FixedIPs[0].SubnetID)
 	if err != nil {
 		return nil, err
@@ -120,12 +126,24 @@ func mayJoin(ctx context.Context, tx *store.Tx, r *signalbox.Router, sub *signal
 	if err != nil {
 		return err
 	}
-	joined, err := joinedSubnets(ctx, tx, ports)
+	near, err := subnetsAt(ctx, tx, ends(ports))
 	if err != nil {
 		return err
 	}
-	for i := range joined {
-		switch has := &joined[i]; {
+	if r.Gateway != nil {
+		outside, err := subnetsOf(ctx, tx, r.Gateway.NetworkID)
+		if err != nil {
+			return err
+		}
+		near = append(near, outside...)
+	}
+	return apart(near, sub)
+}
+
+// apart refuses a subnet of which a router has addresses already, beside those that it is near to.
+func apart(near []signalbox.Subnet, sub *signalbox.Subnet) error {
+	for i := range near {
+		switch has := &near[i]; {
 		case has.ID == sub.ID:
 			return badRouter("Router already has a port on subnet %s.", sub.ID)
 		case has.CIDR.Overlaps(sub.CIDR):
@@ -135,19 +153,21 @@ func mayJoin(ctx context.Context, tx *store.Tx, r *signalbox.Router, sub *signal
 	return nil
 }
 
-// joinedSubnets are the subnets of a router's interfaces.
-func joinedSubnets(ctx context.Context, tx *store.Tx, ports []signalbox.Port) ([]signalbox.Subnet, error) {
-	var ids []any
+// ends are the addresses of ports.
+func ends(ports []signalbox.Port) (all []signalbox.FixedIP) {
 	for i := range ports {
-		for _, f := range ports[i].FixedIPs {
-			ids = append(ids, f.SubnetID)
-		}
+		all = append(all, ports[i].FixedIPs...)
 	}
-	return tx.Subnets(ctx, store.Query{Filters: map[string][]any{"id": ids}})
+	return all
 }
 
-func hasAddr(p *signalbox.Port, a netip.Addr) bool {
-	return slices.ContainsFunc(p.FixedIPs, func(f signalbox.FixedIP) bool { return f.Addr == a })
+// subnetsAt are the subnets that addresses are of.
+func subnetsAt(ctx context.Context, tx *store.Tx, fixed []signalbox.FixedIP) ([]signalbox.Subnet, error) {
+	var ids []any
+	for _, f := range fixed {
+		ids = append(ids, f.SubnetID)
+	}
+	return tx.Subnets(ctx, store.Query{Filters: map[string][]any{"id": ids}})
 }
 
 func hasSubnet(p *signalbox.Port, id uuid.UUID) bool {
@@ -204,13 +224,21 @@ func findInterface(ctx context.Context, tx *store.Tx, c signalbox.Caller, router
 	return &ports[i], nil
 }
 
-// mayLeave refuses to take away an interface that a static route goes by.
+// mayLeave refuses to take away an interface that a static route or a floating IP needs.
 func mayLeave(ctx context.Context, tx *store.Tx, r *signalbox.Router, p *signalbox.Port) error {
-	subnets, err := joinedSubnets(ctx, tx, []signalbox.Port{*p})
+	subnets, err := subnetsAt(ctx, tx, p.FixedIPs)
 	if err != nil {
 		return err
 	}
 	for i := range subnets {
+		needing, err := tx.FloatingIPsBehind(ctx, r.ID, subnets[i].ID)
+		if err != nil {
+			return err
+		}
+		if len(needing) > 0 {
+			return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonInterfaceNeeded,
+				"Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more floating IPs.", subnets[i].ID, r.ID)
+		}
 		for _, route := range r.Routes {
 			if subnets[i].CIDR.Contains(route.NextHop) {
 				return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonRouteInUse,

@@ -132,12 +132,36 @@ func (s *Service) UpdateNetwork(ctx context.Context, c signalbox.Caller, id uuid
 				return err
 			}
 		}
+		if before.External && !n.External {
+			if err := mayTurnInward(ctx, tx, n); err != nil {
+				return err
+			}
+		}
 		if reflect.DeepEqual(before, *n) {
 			return nil
 		}
 		return tx.UpdateNetwork(ctx, n)
 	})
 	return n, err
+}
+
+// mayTurnInward refuses to take an external network from the routers and floating IPs that use it.
+func mayTurnInward(ctx context.Context, tx *store.Tx, n *signalbox.Network) error {
+	const refusal = "External network %s cannot be updated to be made non-external, since it has existing %s."
+	gateway, err := tx.HasGateway(ctx, n.ID)
+	if err != nil {
+		return err
+	}
+	if gateway {
+		return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonExternalInUse, refusal, n.ID, "gateway ports")
+	}
+	q := by("floating_network_id", n.ID)
+	q.Limit = 1
+	floating, err := tx.FloatingIPs(ctx, q)
+	if len(floating) > 0 {
+		return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonExternalInUse, refusal, n.ID, "floating IPs")
+	}
+	return err
 }
 
 func (s *Service) resize(ctx context.Context, tx *store.Tx, n *signalbox.Network, asked int) (err error) {
@@ -158,7 +182,8 @@ func mtuTooSmall(n *signalbox.Network) error {
 		"MTU %d of network %s is too small: IPv6 subnets need %d.", n.MTU, n.ID, minMTU6)
 }
 
-// DeleteNetwork deletes a network and its subnets. Ports other than those that came with the subnets forbid it.
+// DeleteNetwork deletes a network with its subnets, and its floating IPs that stand for nothing. Ports other than those that came
+// with these forbid it.
 func (s *Service) DeleteNetwork(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64) error {
 	return s.db.Write(ctx, func(tx *store.Tx) error {
 		n, err := lockNetwork(ctx, tx, c, id, "delete_network")
@@ -166,6 +191,9 @@ func (s *Service) DeleteNetwork(ctx context.Context, c signalbox.Caller, id uuid
 			return err
 		}
 		if err := checkRevision(revision, n.Revision); err != nil {
+			return err
+		}
+		if err := dropUnused(ctx, tx, n); err != nil {
 			return err
 		}
 		ports, err := tx.Ports(ctx, by("network_id", id))
@@ -184,6 +212,27 @@ func (s *Service) DeleteNetwork(ctx context.Context, c signalbox.Caller, id uuid
 		}
 		return tx.DeleteNetwork(ctx, id)
 	})
+}
+
+// dropUnused deletes the floating IPs of a network that stand for nothing. While the network is locked there come no more.
+func dropUnused(ctx context.Context, tx *store.Tx, n *signalbox.Network) error {
+	if !n.External {
+		return nil
+	}
+	floating, err := tx.FloatingIPs(ctx, by("floating_network_id", n.ID))
+	if err != nil {
+		return err
+	}
+	for i := range floating {
+		if floating[i].Associated() {
+			continue
+		}
+		err := tx.DeleteFloatingIP(ctx, floating[i].ID)
+		if err != nil && signalbox.KindOf(err) != signalbox.NotFound { // its owner was quicker
+			return err
+		}
+	}
+	return nil
 }
 
 // users are the ids of the ports that somebody asked for, routers' interfaces among them, at most a screen of them.

@@ -124,6 +124,9 @@ func (s *Service) planPort(ctx context.Context, tx *store.Tx, seen networksSeen,
 		return err
 	}
 	if !c.Owns(n.ProjectID) {
+		if n.External && !n.Shared { // it is there for routers and floating IPs
+			return forbidden("create_port")
+		}
 		if err := guestMay(spec, "create_port"); err != nil {
 			return err
 		}
@@ -338,7 +341,24 @@ func updatePort(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *sign
 	if err != nil || reflect.DeepEqual(before, *p) {
 		return err
 	}
+	if !slices.Equal(before.FixedIPs, p.FixedIPs) {
+		if err := keepsFloating(ctx, tx, p); err != nil {
+			return err
+		}
+	}
 	return inUse(p, tx.UpdatePort(ctx, p))
+}
+
+// keepsFloating refuses to take an address from a port that a floating IP stands for.
+func keepsFloating(ctx context.Context, tx *store.Tx, p *signalbox.Port) error {
+	floating, err := tx.FloatingIPs(ctx, by("port_id", p.ID))
+	for _, f := range floating {
+		if !slices.ContainsFunc(p.FixedIPs, func(at signalbox.FixedIP) bool { return at.Addr == f.FixedAddr }) {
+			return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonBadRequest,
+				"Bad port request: Cannot update the fixed_ips of the port %s, because its fixed ip %s has been associated to floating ip %s.", p.ID, f.FixedAddr, f.Addr)
+		}
+	}
+	return err
 }
 
 // reform gives a port whose MAC has changed the addresses that follow from the new one.
@@ -380,7 +400,7 @@ func serviceOwned(p *signalbox.Port, what string) error {
 		"Port %s cannot be %s directly via the port API: has device owner %s.", p.ID, what, p.DeviceOwner)
 }
 
-// DeletePort deletes a port, but not one that came with something else.
+// DeletePort deletes a port, but not one that came with something else. Floating IPs that stood for it stand for nothing then.
 func (s *Service) DeletePort(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64) error {
 	return s.db.Write(ctx, func(tx *store.Tx) error {
 		p, err := ownPort(ctx, tx, c, id, "delete_port")

@@ -15,6 +15,7 @@ import (
 type RouterSpec struct {
 	ProjectID, Name, Description *string // ProjectID: at create only
 	AdminStateUp                 *bool
+	Gateway                      *GatewaySpec
 	Routes                       *[]signalbox.Route // at update only: there are no interfaces before
 	Revision                     *int64
 }
@@ -22,7 +23,7 @@ type RouterSpec struct {
 // CreateRouters makes all or none.
 func (s *Service) CreateRouters(ctx context.Context, c signalbox.Caller, specs []RouterSpec) ([]signalbox.Router, error) {
 	var made []signalbox.Router
-	err := s.db.Write(ctx, func(tx *store.Tx) error {
+	err := s.write(ctx, gatewayChosen(specs...), func(tx *store.Tx) error {
 		made = make([]signalbox.Router, len(specs))
 		for i := range specs {
 			spec := &specs[i]
@@ -33,6 +34,12 @@ func (s *Service) CreateRouters(ctx context.Context, c signalbox.Caller, specs [
 			made[i] = signalbox.Router{ID: s.src.ID(), ProjectID: project, Name: or(spec.Name, ""),
 				Description: or(spec.Description, ""), AdminStateUp: or(spec.AdminStateUp, true)}
 			if err := tx.InsertRouter(ctx, &made[i]); err != nil {
+				return err
+			}
+			if spec.Gateway == nil {
+				continue
+			}
+			if err := s.moveGateway(ctx, tx, c, &made[i], spec.Gateway); err != nil {
 				return err
 			}
 		}
@@ -72,7 +79,7 @@ func (s *Service) Routers(ctx context.Context, c signalbox.Caller, q Query) ([]s
 
 // UpdateRouter changes what the spec says.
 func (s *Service) UpdateRouter(ctx context.Context, c signalbox.Caller, id uuid.UUID, spec RouterSpec) (*signalbox.Router, error) {
-	return s.changeRouter(ctx, c, id, spec.Revision, func(r *signalbox.Router) {
+	return s.changeRouter(ctx, c, id, spec, func(r *signalbox.Router) {
 		set(&r.Name, spec.Name)
 		set(&r.Description, spec.Description)
 		set(&r.AdminStateUp, spec.AdminStateUp)
@@ -82,7 +89,7 @@ func (s *Service) UpdateRouter(ctx context.Context, c signalbox.Caller, id uuid.
 
 // AddRoutes adds static routes behind those there are, and passes over those that are there.
 func (s *Service) AddRoutes(ctx context.Context, c signalbox.Caller, id uuid.UUID, routes []signalbox.Route) (*signalbox.Router, error) {
-	return s.changeRouter(ctx, c, id, nil, func(r *signalbox.Router) {
+	return s.changeRouter(ctx, c, id, RouterSpec{}, func(r *signalbox.Router) {
 		for _, route := range routes {
 			if !slices.Contains(r.Routes, route) {
 				r.Routes = append(r.Routes, route)
@@ -93,43 +100,63 @@ func (s *Service) AddRoutes(ctx context.Context, c signalbox.Caller, id uuid.UUI
 
 // RemoveRoutes removes static routes, and passes over those that are not there.
 func (s *Service) RemoveRoutes(ctx context.Context, c signalbox.Caller, id uuid.UUID, routes []signalbox.Route) (*signalbox.Router, error) {
-	return s.changeRouter(ctx, c, id, nil, func(r *signalbox.Router) {
+	return s.changeRouter(ctx, c, id, RouterSpec{}, func(r *signalbox.Router) {
 		r.Routes = slices.DeleteFunc(r.Routes, func(route signalbox.Route) bool { return slices.Contains(routes, route) })
 	})
 }
 
-func (s *Service) changeRouter(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64, change func(*signalbox.Router)) (r *signalbox.Router, err error) {
-	err = s.db.Write(ctx, func(tx *store.Tx) error {
+// changeRouter changes a router by its gateway, if the spec says anything of that, and by what change does to it.
+func (s *Service) changeRouter(ctx context.Context, c signalbox.Caller, id uuid.UUID, spec RouterSpec, change func(*signalbox.Router)) (r *signalbox.Router, err error) {
+	err = s.write(ctx, gatewayChosen(spec), func(tx *store.Tx) error {
 		if r, err = lockRouter(ctx, tx, c, id); err != nil {
 			return err
 		}
-		if err := checkRevision(revision, r.Revision); err != nil {
+		if err := checkRevision(spec.Revision, r.Revision); err != nil {
 			return err
 		}
 		before := *r
 		before.Routes = slices.Clone(r.Routes)
 		change(r)
-		if !slices.Equal(before.Routes, r.Routes) {
-			if err := checkRoutes(ctx, tx, r); err != nil {
+		if spec.Gateway != nil {
+			if err := s.moveGateway(ctx, tx, c, r, spec.Gateway); err != nil {
 				return err
 			}
-		} else {
-			r.Routes = before.Routes
 		}
-		if reflect.DeepEqual(before, *r) {
-			return nil
+		if slices.Equal(before.Routes, r.Routes) {
+			r.Routes = before.Routes
+			if spec.Gateway != nil {
+				err = routesKept(r, checkRoutes(ctx, tx, r))
+			}
+		} else {
+			err = checkRoutes(ctx, tx, r)
+		}
+		before.Gateway, before.Meta = r.Gateway, r.Meta // which are written
+		if err != nil || reflect.DeepEqual(before, *r) {
+			return err
 		}
 		return tx.UpdateRouter(ctx, r)
 	})
 	return r, err
 }
 
+// routesKept says that the routes there are forbid to change the gateway.
+func routesKept(r *signalbox.Router, err error) error {
+	if !because(err, signalbox.ReasonInvalidRoutes) {
+		return err
+	}
+	return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonRouteInUse,
+		"Gateway cannot be updated for router %s, since it is required by one or more routes.", r.ID)
+}
+
 // maxRoutes bounds a router's static routes, as Neutron's setting of that name does unless it is set.
 const maxRoutes = 30
 
-// checkRoutes refuses static routes that the router could not follow: the next hop must be on a subnet that it joins,
-// and must be another than the router.
+// checkRoutes refuses static routes that the router could not follow: the next hop must be on a subnet that it joins or
+// that its gateway is on, and must be another than the router.
 func checkRoutes(ctx context.Context, tx *store.Tx, r *signalbox.Router) error {
+	if len(r.Routes) == 0 {
+		return nil
+	}
 	if len(r.Routes) > maxRoutes {
 		return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonTooManyRoutes,
 			"Unable to complete operation for %s. The number of routes exceeds the maximum %d.", r.ID, maxRoutes)
@@ -138,7 +165,11 @@ func checkRoutes(ctx context.Context, tx *store.Tx, r *signalbox.Router) error {
 	if err != nil {
 		return err
 	}
-	joined, err := joinedSubnets(ctx, tx, ports)
+	held := ends(ports)
+	if r.Gateway != nil {
+		held = append(held, r.Gateway.FixedIPs...)
+	}
+	joined, err := subnetsAt(ctx, tx, held)
 	if err != nil {
 		return err
 	}
@@ -148,7 +179,7 @@ func checkRoutes(ctx context.Context, tx *store.Tx, r *signalbox.Router) error {
 			return invalidRoute(route, "destination and nexthop are of different IP versions")
 		case !slices.ContainsFunc(joined, func(s signalbox.Subnet) bool { return s.CIDR.Contains(route.NextHop) }):
 			return invalidRoute(route, "the nexthop is not connected with router")
-		case slices.ContainsFunc(ports, func(p signalbox.Port) bool { return hasAddr(&p, route.NextHop) }):
+		case slices.ContainsFunc(held, func(f signalbox.FixedIP) bool { return f.Addr == route.NextHop }):
 			return invalidRoute(route, "the nexthop is used by router")
 		}
 	}
@@ -160,7 +191,7 @@ func invalidRoute(route signalbox.Route, why string) error {
 		"Invalid format for routes: destination %s, nexthop %s: %s", route.Destination, route.NextHop, why)
 }
 
-// DeleteRouter deletes a router that has no interfaces.
+// DeleteRouter deletes a router that has no interfaces, with its gateway.
 func (s *Service) DeleteRouter(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64) error {
 	return s.db.Write(ctx, func(tx *store.Tx) error {
 		r, err := lockRouter(ctx, tx, c, id)
@@ -177,6 +208,9 @@ func (s *Service) DeleteRouter(ctx context.Context, c signalbox.Caller, id uuid.
 		if users := users(ports); users != nil {
 			return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonRouterInUse,
 				"Router %s has ports still attached: %s", id, strings.Join(users, ", "))
+		}
+		if err := clearGateway(ctx, tx, r); err != nil {
+			return err
 		}
 		return tx.DeleteRouter(ctx, id)
 	})

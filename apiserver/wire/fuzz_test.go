@@ -46,11 +46,17 @@ func FuzzBody(f *testing.F) {
 	})
 	f.Add([]byte(`{"subnet":{"host_routes":null,"gateway_ip":null}}`))
 	f.Add([]byte(`{"port":{"fixed_ips":[{"ip_address":"::"}],"mac_address":"ff-ff-ff-ff-ff-05"}}`))
+	f.Add([]byte(`{"router":{"external_gateway_info":{}}}`))
+	f.Add([]byte(`{"router":{"external_gateway_info":{"network_id":"83273865a2d7455c949c35c8992046ca","enable_snat":"0",
+		"external_fixed_ips":[{"subnet_id":"d7ea997b-73ea-4044-b5fa-90daf36c2609"},{"ip_address":"198.51.100.9"}]}}}`))
+	f.Add([]byte(`{"floatingip":{"floating_network_id":"d7ea997b-73ea-4044-b5fa-90daf36c2609","subnet_id":null,"floating_ip_address":"198.51.100.9"}}`))
+	f.Add([]byte(`{"floatingip":{"port_id":null,"fixed_ip_address":"10.0.0.3"}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		accepted(t, Networks(), body)
 		accepted(t, Subnets(), body)
 		accepted(t, Ports(), body)
 		accepted(t, Routers(), body)
+		accepted(t, FloatingIPs(alone), body)
 	})
 }
 
@@ -81,7 +87,7 @@ func check[T any](t *testing.T, r *Resource[T], body []byte, all []Values, err e
 			if a.Kind.null != nil && reflect.DeepEqual(v, a.Kind.null) {
 				continue
 			}
-			if list, ok := v.([]signalbox.FixedIP); ok && partial(list) {
+			if leaves(v) {
 				continue // what was left to us is shown only once it is chosen
 			}
 			form := a.Kind.write(nil, v)
@@ -99,7 +105,15 @@ func check[T any](t *testing.T, r *Resource[T], body []byte, all []Values, err e
 	}
 }
 
-func partial(list []signalbox.FixedIP) bool {
+// alone is a floating IP whose port is not known.
+func alone(f *signalbox.FloatingIP) (*signalbox.FloatingIP, *signalbox.Port) { return f, nil }
+
+// leaves reports whether a value leaves an address to us.
+func leaves(v any) bool {
+	list, _ := v.([]signalbox.FixedIP)
+	if g, ok := v.(Gateway); ok {
+		list = g.FixedIPs
+	}
 	for _, f := range list {
 		if !f.Addr.IsValid() {
 			return true
@@ -154,6 +168,7 @@ func FuzzQuery(f *testing.F) {
 		asked(t, Subnets(), q)
 		asked(t, Ports(), q)
 		asked(t, Routers(), q)
+		asked(t, FloatingIPs(alone), q)
 	})
 }
 

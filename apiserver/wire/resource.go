@@ -1,5 +1,5 @@
 // Package wire is JSON in and out. What a resource's attributes are called, who may set them and when, and
-// what values they take is data (network.go, subnet.go, port.go, router.go); one decoder and one encoder read it. The
+// what values they take is data (network.go, subnet.go, port.go, router.go, floatingip.go); one decoder and one encoder read it. The
 // same data says which filters a list takes, and can be turned into an OpenAPI document.
 package wire
 
@@ -13,7 +13,7 @@ import (
 )
 
 // Access says who may do what with an attribute, in the manner of the API reference's C, U and R. Every
-// attribute can be read.
+// attribute can be read, unless it is Unshown.
 type Access uint
 
 // The bits of Access.
@@ -25,6 +25,7 @@ const (
 	Sort                         // it can be ordered by it
 	AdminSet                     // only an admin may set it to other than its default
 	AdminOnly                    // only an admin may set it, filter by it or see it
+	Unshown                      // no answer has it
 )
 
 // Attribute is one attribute of a resource whose Go value is a T.
@@ -35,6 +36,9 @@ type Attribute[T any] struct {
 	Default any          // what it is when a create does not say; nil where that depends on something
 	Value   func(*T) any // of the Go type that Kind reads
 	Alias   string       // the attribute that this one is another name of; "" for most
+
+	// AdminParts are the parts of a value, by name, that only an admin may set. nil: there are none.
+	AdminParts func(v any) []string
 }
 
 // Resource is the attributes of a resource, in the order they are shown.
@@ -191,7 +195,7 @@ func (a *Attribute[T]) read(raw any) (any, error) {
 	return value, err
 }
 
-// AdminOnly are the names, in order, of what values set that only an admin may.
+// AdminOnly are the names, in order, of what values set that only an admin may: "attribute", or "attribute:part".
 func (r *Resource[T]) AdminOnly(values Values) []string {
 	var names []string
 	for i := range r.Attributes {
@@ -202,6 +206,11 @@ func (r *Resource[T]) AdminOnly(values Values) []string {
 		}
 		if a.Access&AdminOnly != 0 || a.Access&AdminSet != 0 && v != a.Default {
 			names = append(names, a.Name)
+		}
+		if a.AdminParts != nil {
+			for _, part := range a.AdminParts(v) {
+				names = append(names, a.Name+":"+part)
+			}
 		}
 	}
 	return names
@@ -219,7 +228,8 @@ func (r *Resource[T]) Append(b []byte, v *T, view View) []byte {
 	comma := false
 	for i := range r.Attributes {
 		a := &r.Attributes[i]
-		if a.Access&AdminOnly != 0 && !view.Admin || view.Fields != nil && !slices.Contains(view.Fields, a.Name) {
+		hidden := a.Access&Unshown != 0 || a.Access&AdminOnly != 0 && !view.Admin
+		if hidden || view.Fields != nil && !slices.Contains(view.Fields, a.Name) {
 			continue
 		}
 		if comma {

@@ -19,29 +19,12 @@ func Routers() *Resource[signalbox.Router] {
 		{Name: "tenant_id", Alias: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(r *R) any { return r.ProjectID }},
 		{Name: "admin_state_up", Kind: boolean(), Access: Create | Update | Filter | Sort, Default: true, Value: func(r *R) any { return r.AdminStateUp }},
 		{Name: "status", Kind: oneOf(signalbox.Active, signalbox.Down), Access: Filter | Sort, Value: func(*R) any { return signalbox.Active }},
-		{Name: "external_gateway_info", Kind: gateway(), Access: Create | Update, Value: func(*R) any { return noGateway{} }},
+		{Name: "external_gateway_info", Kind: gateway(), Access: Create | Update, AdminParts: gatewayAdminParts, Value: func(r *R) any { return gatewayOf(r.Gateway) }},
 		{Name: "routes", Kind: routes(maxRouterRoutes).takesNull([]signalbox.Route{}), Access: Update, Default: []signalbox.Route{}, Value: func(r *R) any { return r.Routes }},
 		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(r *R) any { return r.CreatedAt }},
 		{Name: "updated_at", Kind: moment(), Access: Sort, Value: func(r *R) any { return r.UpdatedAt }},
 		{Name: "revision_number", Kind: integer(nil), Access: Sort, Value: func(r *R) any { return int(r.Revision) }},
 	}}
-}
-
-// noGateway is the only gateway to an external network that a router can have here: none.
-type noGateway struct{}
-
-// gateway takes the two ways to say none, null and {}.
-func gateway() Kind {
-	return Kind{
-		Schema: Schema{Type: "object"},
-		read: func(v any) (any, error) {
-			if o, ok := v.(object); ok && len(o) == 0 {
-				return noGateway{}, nil
-			}
-			return nil, badRouter("external_gateway_info must be null: external gateways are not served.")
-		},
-		write: func(b []byte, _ any) []byte { return append(b, "null"...) },
-	}.takesNull(noGateway{})
 }
 
 func badRouter(format string, args ...any) error {

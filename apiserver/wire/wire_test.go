@@ -132,18 +132,30 @@ func TestRefusalsNameTheAttribute(t *testing.T) {
 	}
 }
 
-func TestRoutersHaveNoExternalGateway(t *testing.T) {
-	for body, ok := range map[string]bool{
-		`{"router":{"external_gateway_info":null}}`:                                                  true,
-		`{"router":{"external_gateway_info":{}}}`:                                                    true,
-		`{"router":{"external_gateway_info":{"network_id":"83273865-a2d7-455c-949c-35c8992046ca"}}}`: false,
-		`{"router":{"external_gateway_info":"x"}}`:                                                   false,
-		`{"router":{"external_gateway_info":[]}}`:                                                    false,
+func TestGatewaysAreNamedByTheirNetwork(t *testing.T) {
+	const id = "83273865-a2d7-455c-949c-35c8992046ca"
+	const network = `{"network_id":"` + id + `"`
+	for body, want := range map[string]string{
+		`null`: `null`, `{}`: `null`, network + `}`: network + `}`,
+		network + `,"enable_snat":"False"}`:                           network + `,"enable_snat":false}`,
+		network + `,"external_fixed_ips":[]}`:                         network + `,"external_fixed_ips":[]}`,
+		network + `,"external_fixed_ips":null}`:                       network + `}`,
+		network + `,"external_fixed_ips":[{"ip_address":"10.0.0.5"}]`: "", // not JSON
+		network + `,"external_fixed_ips":[{}]}`:                       "",
+		network + `,"external_fixed_ips":[{"ip_address":"x"}]}`:       "",
+		network + `,"enable_snat":"perhaps"}`:                         "",
+		network + `,"colour":"red"}`:                                  "",
+		`{"network_id":null}`:                                         "", `{"network_id":"00000000-0000-0000-0000-000000000000"}`: "", `{"enable_snat":true}`: "", `"x"`: "", `[]`: "",
 	} {
-		_, _, err := Routers().DecodeCreate([]byte(body))
-		var e *signalbox.Error
-		if ok != (err == nil) || !ok && (!errors.As(err, &e) || e.Reason != signalbox.ReasonBadRequest) {
+		all, _, err := Routers().DecodeCreate([]byte(`{"router":{"external_gateway_info":` + body + `}}`))
+		if (err == nil) != (want != "") {
 			t.Errorf("%s: %v", body, err)
+		}
+		if err != nil {
+			continue
+		}
+		if got := string(gateway().write(nil, all[0]["external_gateway_info"])); got != want {
+			t.Errorf("%s is %s, want %s", body, got, want)
 		}
 	}
 }
@@ -201,6 +213,43 @@ func TestOnlyWhatAnAdminMaySetNeedsOne(t *testing.T) {
 		if got := Networks().AdminOnly(all[0]); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v, want %v", body, got, want)
 		}
+	}
+}
+
+func TestHowARouterAppearsOutsideIsForAdmins(t *testing.T) {
+	const network = `{"router":{"external_gateway_info":{"network_id":"83273865-a2d7-455c-949c-35c8992046ca"`
+	for body, want := range map[string][]string{
+		`{"router":{"external_gateway_info":null}}`: nil,
+		network + `}}}`:                    nil,
+		network + `,"enable_snat":true}}}`: {"external_gateway_info:enable_snat"},
+		network + `,"external_fixed_ips":[{"ip_address":"10.0.0.5"}],"enable_snat":false}}}`: {
+			"external_gateway_info:enable_snat", "external_gateway_info:external_fixed_ips"},
+	} {
+		values, err := Routers().DecodeUpdate([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Routers().AdminOnly(values); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, want %v", body, got, want)
+		}
+	}
+}
+
+func TestFloatingIPsTellOfThePortTheyStandFor(t *testing.T) {
+	type both struct {
+		f signalbox.FloatingIP
+		p *signalbox.Port
+	}
+	r := FloatingIPs(func(b *both) (*signalbox.FloatingIP, *signalbox.Port) { return &b.f, b.p })
+	view := View{Fields: []string{"subnet_id", "port_id", "fixed_ip_address", "router_id", "port_details"}}
+	if got, want := string(r.Append(nil, &both{}, view)), `{"port_id":null,"fixed_ip_address":null,"router_id":null,"port_details":null}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	b := both{p: &signalbox.Port{Name: "n", Status: signalbox.Down, DeviceID: "vm", DeviceOwner: "compute:nova"}}
+	view.Fields = view.Fields[4:]
+	if got, want := string(r.Append(nil, &b, view)), `{"port_details":{"name":"n","network_id":"00000000-0000-0000-0000-000000000000","admin_state_up":false,`+
+		`"status":"DOWN","mac_address":"00:00:00:00:00:00","device_id":"vm","device_owner":"compute:nova"}}`; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
