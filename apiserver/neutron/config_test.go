@@ -10,19 +10,19 @@ import (
 
 func TestSettingsAreReadAsQuantumWroteThem(t *testing.T) {
 	c, err := Settings{
-		TenantNetworkTypes: "vlan, gre", NetworkVLANRanges: "default:100:199,public,default:300:310", FlatNetworks: "*",
+		TenantNetworkTypes: "vlan, gre", ExternalNetworkType: "flat", NetworkVLANRanges: "default:100:199,public,default:300:310", FlatNetworks: "*,public",
 		TunnelIDRanges: "1:1000", VNIRanges: "5:5,7:9", UnderlayMTU: 9000,
 	}.Parse()
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Config{
-		TenantNetworkTypes: []signalbox.NetworkType{signalbox.VLAN, signalbox.GRE},
-		NetworkVLANRanges:  []PhysicalNetwork{{"default", []IDRange{{100, 199}, {300, 310}}}, {"public", nil}},
-		FlatNetworks:       []string{"*"},
-		TunnelIDRanges:     []IDRange{{1, 1000}},
-		VNIRanges:          []IDRange{{5, 5}, {7, 9}},
-		UnderlayMTU:        9000,
+		TenantNetworkTypes: []signalbox.NetworkType{signalbox.VLAN, signalbox.GRE}, ExternalNetworkType: signalbox.Flat,
+		NetworkVLANRanges: []PhysicalNetwork{{"default", []IDRange{{100, 199}, {300, 310}}}, {"public", nil}},
+		FlatNetworks:      []string{"*", "public"},
+		TunnelIDRanges:    []IDRange{{1, 1000}},
+		VNIRanges:         []IDRange{{5, 5}, {7, 9}},
+		UnderlayMTU:       9000,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v, want %+v", c, want)
@@ -44,6 +44,9 @@ func TestSettingsThatCannotWorkAreRefusedByName(t *testing.T) {
 		"vlan without a range":  {"tenant_network_types", func(s *Settings) { s.TenantNetworkTypes, s.NetworkVLANRanges = "vlan", "physnet1" }},
 		"gre without a range":   {"tenant_network_types", func(s *Settings) { s.TenantNetworkTypes, s.TunnelIDRanges = "gre", "" }},
 		"vxlan without a range": {"tenant_network_types", func(s *Settings) { s.VNIRanges = "" }},
+		"an unknown outside":    {"external_network_type", func(s *Settings) { s.ExternalNetworkType = "token-ring" }},
+		"flat on anything":      {"external_network_type", func(s *Settings) { s.ExternalNetworkType, s.FlatNetworks = "flat", "*" }},
+		"vlan outside nowhere":  {"external_network_type", func(s *Settings) { s.ExternalNetworkType = "vlan" }},
 		"VLAN 4095":             {"network_vlan_ranges", func(s *Settings) { s.NetworkVLANRanges = "p:1:4095" }},
 		"VLAN 0":                {"network_vlan_ranges", func(s *Settings) { s.NetworkVLANRanges = "p:0:9" }},
 		"half a range":          {"network_vlan_ranges", func(s *Settings) { s.NetworkVLANRanges = "p:1" }},
