@@ -21,7 +21,8 @@ type API struct {
 	base string
 }
 
-// Network, Subnet, Port, Router and Interface are what the lab says and reads of each resource; empty fields are not sent.
+// Network, Subnet, Port, Router, Interface and FloatingIP are what the lab says and reads of each resource; empty
+// fields are not sent.
 type (
 	Network struct {
 		ID           string `json:"id,omitempty"`
@@ -29,6 +30,7 @@ type (
 		TenantID     string `json:"tenant_id,omitempty"`
 		Status       string `json:"status,omitempty"`
 		MTU          int    `json:"mtu,omitempty"`
+		External     bool   `json:"router:external,omitempty"`
 		Type         string `json:"provider:network_type,omitempty"`
 		Physical     string `json:"provider:physical_network,omitempty"`
 		Segmentation int    `json:"provider:segmentation_id,omitempty"`
@@ -58,16 +60,32 @@ type (
 		AdminUp   *bool     `json:"admin_state_up,omitempty"`
 	}
 	Router struct {
-		ID       string  `json:"id,omitempty"`
-		Name     string  `json:"name,omitempty"`
-		TenantID string  `json:"tenant_id,omitempty"`
-		AdminUp  *bool   `json:"admin_state_up,omitempty"`
-		Routes   []Route `json:"routes,omitempty"`
+		ID       string   `json:"id,omitempty"`
+		Name     string   `json:"name,omitempty"`
+		TenantID string   `json:"tenant_id,omitempty"`
+		AdminUp  *bool    `json:"admin_state_up,omitempty"`
+		Routes   []Route  `json:"routes,omitempty"`
+		Gateway  *Gateway `json:"external_gateway_info,omitempty"`
+	}
+	// Gateway is a router's way out to an external network.
+	Gateway struct {
+		NetworkID  string    `json:"network_id"`
+		EnableSNAT *bool     `json:"enable_snat,omitempty"`
+		FixedIPs   []FixedIP `json:"external_fixed_ips,omitempty"`
 	}
 	// Interface names what joins a subnet to a router: to ask, one of both; an answer has both.
 	Interface struct {
 		SubnetID string `json:"subnet_id,omitempty"`
 		PortID   string `json:"port_id,omitempty"`
+	}
+	FloatingIP struct {
+		ID        string `json:"id,omitempty"`
+		NetworkID string `json:"floating_network_id,omitempty"`
+		Addr      string `json:"floating_ip_address,omitempty"`
+		PortID    string `json:"port_id,omitempty"`
+		FixedAddr string `json:"fixed_ip_address,omitempty"`
+		RouterID  string `json:"router_id,omitempty"`
+		Status    string `json:"status,omitempty"`
 	}
 	FixedIP struct {
 		SubnetID string `json:"subnet_id,omitempty"`
@@ -128,6 +146,42 @@ func (a *API) RemoveInterface(ctx context.Context, router string, i Interface) e
 	return call(ctx, a.http, http.MethodPut, a.base+"/v2.0/routers/"+router+"/remove_router_interface", i, nil)
 }
 
+// SetGateway gives a router its way out, and reads what it got.
+func (a *API) SetGateway(ctx context.Context, router string, g Gateway) (Router, error) {
+	return update[Router](ctx, a, "router", router, map[string]any{"external_gateway_info": g})
+}
+
+// ClearGateway takes a router's way out.
+func (a *API) ClearGateway(ctx context.Context, router string) error {
+	return a.Update(ctx, "router", router, map[string]any{"external_gateway_info": nil})
+}
+
+// CreateFloatingIP makes a floating IP, associated if a port is named.
+func (a *API) CreateFloatingIP(ctx context.Context, f FloatingIP) (FloatingIP, error) {
+	return create(ctx, a, "floatingip", f)
+}
+
+// FloatingIP reads a floating IP.
+func (a *API) FloatingIP(ctx context.Context, id string) (FloatingIP, error) {
+	var answer map[string]FloatingIP
+	err := a.get(ctx, "/v2.0/floatingips/"+id, &answer)
+	return answer["floatingip"], err
+}
+
+// Associate lets a floating IP stand for a port; fixed chooses among its addresses and may be empty.
+func (a *API) Associate(ctx context.Context, id, port, fixed string) (FloatingIP, error) {
+	attributes := map[string]any{"port_id": port}
+	if fixed != "" {
+		attributes["fixed_ip_address"] = fixed
+	}
+	return update[FloatingIP](ctx, a, "floatingip", id, attributes)
+}
+
+// Disassociate takes a floating IP from its port.
+func (a *API) Disassociate(ctx context.Context, id string) error {
+	return a.Update(ctx, "floatingip", id, map[string]any{"port_id": nil})
+}
+
 // DismantleRouter deletes a router after all that keeps it in use: its static routes and its interfaces.
 func (a *API) DismantleRouter(ctx context.Context, id string) error {
 	errs := []error{a.Update(ctx, "router", id, map[string]any{"routes": []Route{}})}
@@ -139,12 +193,18 @@ func (a *API) DismantleRouter(ctx context.Context, id string) error {
 	return errors.Join(append(errs, a.Delete(ctx, "router", id))...)
 }
 
-// Update sets attributes of one resource: "network", "subnet", "port" or "router".
+// Update sets attributes of one resource: "network", "subnet", "port", "router" or "floatingip".
 func (a *API) Update(ctx context.Context, resource, id string, attributes map[string]any) error {
 	return call(ctx, a.http, http.MethodPut, a.base+"/v2.0/"+resource+"s/"+id, map[string]any{resource: attributes}, nil)
 }
 
-// Delete removes one resource: "network", "subnet", "port" or "router".
+func update[T any](ctx context.Context, a *API, resource, id string, attributes map[string]any) (T, error) {
+	var answer map[string]T
+	err := call(ctx, a.http, http.MethodPut, a.base+"/v2.0/"+resource+"s/"+id, map[string]any{resource: attributes}, &answer)
+	return answer[resource], err
+}
+
+// Delete removes one resource: "network", "subnet", "port", "router" or "floatingip".
 func (a *API) Delete(ctx context.Context, resource, id string) error {
 	return call(ctx, a.http, http.MethodDelete, a.base+"/v2.0/"+resource+"s/"+id, nil, nil)
 }

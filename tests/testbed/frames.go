@@ -39,6 +39,9 @@ func (h *Host) TapPhysical() (*Wire, error) { return openWire(h.NS, "nic1") }
 // TapTrunk opens a Wire on the physical network's end of the same cable: what this host sends there.
 func (h *Host) TapTrunk() (*Wire, error) { return openWire(h.lab.Net, h.Name+"-nic1") }
 
+// TapExternal opens a Wire on the external network's end of the host's third cable: what this host sends out.
+func (h *Host) TapExternal() (*Wire, error) { return openWire(h.lab.Net, h.Name+"-nic2") }
+
 func openWire(ns Namespace, device string) (*Wire, error) {
 	w := &Wire{done: make(chan struct{})}
 	err := ns.Do(func() error {

@@ -24,6 +24,7 @@ type Host struct {
 	mu       sync.Mutex // one restart at a time
 	ovsdb    *Process
 	vswitchd *Process
+	mappings string // bridge_mappings
 }
 
 // Manager says how the host's OVSDB is offered to the controller.
@@ -45,7 +46,8 @@ func (l *Lab) AddHost(ctx context.Context, name string) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{Name: name, NS: ns, IP: fmt.Sprintf("192.0.2.%d", number), Dir: filepath.Join(l.Dir, name), lab: l}
+	h := &Host{Name: name, NS: ns, IP: fmt.Sprintf("192.0.2.%d", number), Dir: filepath.Join(l.Dir, name), lab: l,
+		mappings: PhysicalNetwork + ":br-eth"}
 	l.mu.Lock()
 	l.hosts = append(l.hosts, h)
 	l.mu.Unlock()
@@ -62,15 +64,20 @@ func (l *Lab) AddHost(ctx context.Context, name string) (*Host, error) {
 // plugIn lays the host's two cables.
 func (h *Host) plugIn(ctx context.Context) error {
 	for nic, bridge := range map[string]string{"nic0": underlay, "nic1": physnet} {
-		far := h.Name + "-" + nic
-		if err := veth(ctx, h.NS, nic, h.lab.Net, far); err != nil {
-			return err
-		}
-		if _, err := h.lab.Net.Run(ctx, "ip", "link", "set", far, "master", bridge, "up"); err != nil {
+		if err := h.lab.cable(ctx, h.NS, nic, h.Name+"-"+nic, bridge); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// cable lays a cable from an interface of a namespace to a bridge of the lab's, where its end is called far.
+func (l *Lab) cable(ctx context.Context, ns Namespace, nic, far, bridge string) error {
+	if err := veth(ctx, ns, nic, l.Net, far); err != nil {
+		return err
+	}
+	_, err := l.Net.Run(ctx, "ip", "link", "set", far, "master", bridge, "up")
+	return err
 }
 
 // veth makes a cable whose two ends are up, without checksum offload: packets pass through userspace.
@@ -112,7 +119,7 @@ func (h *Host) startDatabase(ctx context.Context) error {
 	return h.ready(ctx, h.ovsdb, func() error {
 		_, err := h.Vsctl(ctx, "--no-wait", "init", "--", "set", "Open_vSwitch", ".",
 			"external_ids:system-id="+h.lab.Name+"-"+h.Name, "external_ids:hostname="+h.Name,
-			"external_ids:local_ip="+h.IP, "external_ids:bridge_mappings="+PhysicalNetwork+":br-eth")
+			"external_ids:local_ip="+h.IP, "external_ids:bridge_mappings="+h.mappings)
 		return err
 	})
 }
@@ -258,14 +265,38 @@ func (h *Host) RestartSwitch(ctx context.Context) error {
 
 // Reboot ends both daemons as a power cut does, and starts them again.
 func (h *Host) Reboot(ctx context.Context) error {
+	h.PowerOff()
+	return h.PowerOn(ctx)
+}
+
+// PowerOff ends both daemons as a power cut does. Their peers hear of it: the kernel that lives on resets the
+// connections. Unplug the cables for a death that nobody is told of.
+func (h *Host) PowerOff() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.vswitchd.Kill()
 	h.ovsdb.Kill()
+}
+
+// PowerOn starts the daemons after PowerOff.
+func (h *Host) PowerOn(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if err := h.startDatabase(ctx); err != nil {
 		return err
 	}
 	return h.reviveSwitch(ctx)
+}
+
+// Cables pulls a host's cables, or puts them back ("up" or "down"): "nic0" the underlay, "nic1" the physical
+// network, "nic2" the external one. With the first its connections go silent, and nobody is told.
+func (h *Host) Cables(ctx context.Context, state string, nics ...string) error {
+	for _, nic := range nics {
+		if _, err := h.lab.Net.Run(ctx, "ip", "link", "set", h.Name+"-"+nic, state); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *Host) reviveSwitch(ctx context.Context) error {

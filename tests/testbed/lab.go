@@ -24,9 +24,13 @@ const (
 	hostNumber = 10 // host n has the underlay address 192.0.2.(hostNumber+n)
 	underlay   = "underlay"
 	physnet    = "physnet"
+	outside    = "external"
 
 	// PhysicalNetwork is the name that every host maps to its br-eth.
 	PhysicalNetwork = "default"
+
+	// ExternalNetwork is the name by which hosts that ConnectExternal map their br-ex.
+	ExternalNetwork = "external"
 )
 
 // Options say what a lab is made of.
@@ -42,7 +46,7 @@ type Options struct {
 	OnDeath func(h *Host, obituary string)
 }
 
-// Lab is a set of hosts on one underlay and one physical network.
+// Lab is a set of hosts on one underlay and one physical network, some of them on an external network too.
 type Lab struct {
 	Options
 	Dir string    // the lab's folder: logs, sockets, databases
@@ -86,13 +90,13 @@ func NewLab(ctx context.Context, o Options) (*Lab, error) {
 	return l, nil
 }
 
-// makeSwitches makes the two wires between hosts. A Linux bridge without vlan_filtering forwards tagged
+// makeSwitches makes the wires between hosts. A Linux bridge without vlan_filtering forwards tagged
 // frames as they are, so the physical network carries every VLAN.
 func (l *Lab) makeSwitches(ctx context.Context) (err error) {
 	if l.Net, err = l.namespace(ctx, "net"); err != nil {
 		return err
 	}
-	for _, bridge := range []string{underlay, physnet} {
+	for _, bridge := range []string{underlay, physnet, outside} {
 		if _, err := l.Net.Run(ctx, "ip", "link", "add", bridge, "type", "bridge"); err != nil {
 			return err
 		}

@@ -192,3 +192,63 @@ func TestSweepRemovesOnlyLabsOfTheDead(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestOutsideCarriesPlainAndTaggedFrames: machines outside reach each other, also through a gateway whose link behind
+// takes less, and those of a VLAN reach only each other.
+func TestOutsideCarriesPlainAndTaggedFrames(t *testing.T) {
+	l, a, b := newLab(t)
+	ctx := t.Context()
+	for _, h := range l.Hosts() {
+		if err := h.ConnectExternal(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must := func(vm *VM, err error) *VM {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return vm
+	}
+	outside := func(n byte) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168, 0, n}), 24) }
+	mac := func(n byte) signalbox.MAC { return signalbox.MAC{2, 0, 0, 0, 0, n} }
+	gateway := must(l.NewOutsider(ctx, "gw", mac(1), outside(1)))
+	far := must(l.NewBehind(ctx, "far", gateway, mac(9), netip.MustParsePrefix("203.0.113.9/24"), 1300))
+	peer := must(l.NewOutsider(ctx, "peer", mac(2), outside(2)))
+	one := must(l.NewTagged(ctx, a.Host(), 7, "one", mac(3), outside(1)))
+	must(l.NewTagged(ctx, b.Host(), 7, "two", mac(4), outside(2)))
+	if err := peer.Route(ctx, "default", outside(1).Addr()); err != nil {
+		t.Fatal(err)
+	}
+	sent, err := b.Host().TapExternal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sent.Close()
+	for _, m := range []*VM{gateway, one} {
+		if _, err := m.ReachableIn(ctx, outside(2).Addr(), 5*time.Second); err != nil {
+			t.Error(err)
+		}
+	}
+	from := func(mac signalbox.MAC) int {
+		return sent.Count(func(f []byte) bool { return signalbox.MAC(f[6:12]) == mac })
+	}
+	if from(mac(4)) == 0 || from(mac(2)) != 0 {
+		t.Error("the tagged answer is not what left by the second host's cable")
+	}
+	if _, err := peer.ReachableIn(ctx, netip.MustParseAddr("203.0.113.9"), 5*time.Second); err != nil {
+		t.Error(err)
+	}
+	refused, err := peer.PingRefused(ctx, netip.MustParseAddr("203.0.113.9"), PingOptions{Size: 1400})
+	if want := (Refused{outside(1).Addr(), "Frag needed and DF set (mtu = 1300)"}); err != nil || refused != want {
+		t.Errorf("%+v, %v", refused, err)
+	}
+	stop, err := far.StartPing(ctx, outside(2).Addr(), 10*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // the stretch that is measured
+	if r, err := stop(); err != nil || r.Received < 5 || r.Silence == 0 || r.Silence > time.Second {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

@@ -17,8 +17,11 @@ import (
 	"time"
 )
 
-// PingResult is what ping counted.
-type PingResult struct{ Sent, Received int }
+// PingResult is what ping counted. Silence is the longest time between two answers; of StartPing only.
+type PingResult struct {
+	Sent, Received int
+	Silence        time.Duration
+}
 
 // Lost is how many echoes did not come back.
 func (r PingResult) Lost() int { return r.Sent - r.Received }
@@ -90,12 +93,28 @@ func readPing(out string, err error) (PingResult, error) {
 	}
 	sent, _ := strconv.Atoi(m[1])
 	received, _ := strconv.Atoi(m[2])
-	return PingResult{sent, received}, nil
+	return PingResult{Sent: sent, Received: received}, nil
+}
+
+var pingAnswer = regexp.MustCompile(`(?m)^\[(\d+\.\d+)\] \d+ bytes from`)
+
+// longestSilence reads it from the times that ping -D prints, in seconds.
+func longestSilence(out string) (longest time.Duration) {
+	last := 0.0
+	for _, m := range pingAnswer.FindAllStringSubmatch(out, -1) {
+		at, _ := strconv.ParseFloat(m[1], 64)
+		if last != 0 {
+			longest = max(longest, time.Duration((at-last)*float64(time.Second)))
+		}
+		last = at
+	}
+	return longest
 }
 
 // StartPing pings until stop is called, which gives the count.
 func (vm *VM) StartPing(ctx context.Context, to netip.Addr, interval time.Duration) (stop func() (PingResult, error), err error) {
 	cmd := pingCommand(ctx, to, PingOptions{Interval: interval})
+	cmd.Args[slices.Index(cmd.Args, "-q")] = "-D"
 	var out lockedBuffer
 	cmd.Stdout = &out
 	if err := vm.NS.Start(cmd); err != nil {
@@ -107,7 +126,9 @@ func (vm *VM) StartPing(ctx context.Context, to netip.Addr, interval time.Durati
 	return func() (PingResult, error) {
 		_ = cmd.Process.Signal(syscall.SIGINT) // makes it print its summary
 		err := cmd.Wait()
-		return readPing(out.String(), err)
+		r, err := readPing(out.String(), err)
+		r.Silence = longestSilence(out.String())
+		return r, err
 	}, nil
 }
 
