@@ -254,5 +254,10 @@ func (f *Facts) Neighbour(network uuid.UUID, addr netip.Addr) *signalbox.Neighbo
 	return nil
 }
 
+// SubnetsOf is the ids of a network's subnets, in order.
+func (f *Facts) SubnetsOf(network uuid.UUID) []uuid.UUID {
+	return sortedIDs(maps.Keys(f.blocks[network]))
+}
+
 // Routers is every router, in no order.
 func (f *Facts) Routers() map[uuid.UUID]*signalbox.Router { return f.routers }

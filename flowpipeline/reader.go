@@ -86,7 +86,7 @@ func (r *Reader) Exits(network uuid.UUID) bool {
 // SubnetsOf is the ids of a network's subnets, in order.
 func (r *Reader) SubnetsOf(network uuid.UUID) []uuid.UUID {
 	r.note(Fact{kind: factBlocks, id: network})
-	return sortedIDs(maps.Keys(r.facts.blocks[network]))
+	return r.facts.SubnetsOf(network)
 }
 
 // FloatingIP is a floating IP's row, or nil. Its description, project and status must not be read: they change unseen.
