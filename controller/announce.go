@@ -2,6 +2,8 @@ package controller
 
 import (
 	"context"
+	"net/netip"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -15,6 +17,9 @@ import (
 // has moved, until it speaks. So we speak for it: when a port of a VLAN or flat network has been wired at a
 // new place, one gratuitous ARP (RFC 5227, 3) per address goes out from there.
 //
+// So do machines on an external network with the addresses that are translated for others: when a floating IP or
+// a gateway appears or moves, its new host says so. Nothing is announced only because the controller has begun.
+//
 // Guests likewise keep a router's MAC, for most of a minute. An interface that a router has got anew is announced to the
 // guests of its network, by every host to its own.
 
@@ -26,33 +31,97 @@ type announcement struct {
 
 // announce has a port's new host say where the port is; a port that is where it was said to be is left alone.
 func (l *loop) announce(p *signalbox.Port) {
-	if p.Role == signalbox.RoleRouterInterface {
+	switch p.Role {
+	case signalbox.RoleRouterInterface:
 		l.announceRouter(p)
+		return
+	case signalbox.RoleRouterGateway:
+		l.announceOutlet(p.RouterID)
 		return
 	}
 	if p.Binding == nil || l.placed[p.ID] == *p.Binding {
 		return
 	}
 	l.placed[p.ID] = *p.Binding
-	h, n := l.hostByID(p.Binding.HostID), l.compiler.Facts.Network(p.NetworkID)
-	if h == nil || h.applier == nil || n == nil || !n.Segment.Type.OnPhysical() {
+	for _, ip := range p.FixedIPs {
+		l.announceClaim(claim{p.Binding.HostID, p.NetworkID, p.MAC, ip.Addr})
+	}
+}
+
+// announceClaim has a host tell a physical network that an address is there.
+func (l *loop) announceClaim(c claim) {
+	h, n := l.hostByID(c.host), l.compiler.Facts.Network(c.network)
+	if h == nil || h.applier == nil || n == nil || !c.addr.Is4() {
 		return
+	}
+	if out, ok := h.outward(n); ok {
+		h.applier.say(announcement{gratuitousARP(c.mac, c.addr.As4()), out})
+	}
+}
+
+// outward is how a packet of ours goes from a host to a network's physical one; false where there is no way.
+func (h *host) outward(n *signalbox.Network) ([]flow.Action, bool) {
+	if !n.Segment.Type.OnPhysical() {
+		return nil, false
 	}
 	patch, _ := ovsdb.PatchPortNames(h.row.Mappings[n.Segment.Physical])
 	port, ok := h.other[patch]
 	if !ok {
-		return
+		return nil, false
 	}
-	var actions []flow.Action
+	out := flow.Output{Port: port}
 	if n.Segment.Type == signalbox.VLAN {
-		actions = append(actions, flow.PushVLAN{}, flow.Load{Dst: flow.VLANVID.Whole(), Value: flow.Num(0x1000 | uint64(n.Segment.ID))})
+		return []flow.Action{flow.PushVLAN{}, flow.Load{Dst: flow.VLANVID.Whole(), Value: flow.Num(0x1000 | uint64(n.Segment.ID))}, out}, true
 	}
-	actions = append(actions, flow.Output{Port: port})
-	for _, ip := range p.FixedIPs {
-		if ip.Addr.Is4() {
-			h.applier.say(announcement{gratuitousARP(p.MAC, ip.Addr.As4()), actions})
+	return []flow.Action{out}, true
+}
+
+// claim is an address of a physical network that a host answers for.
+type claim struct {
+	host, network uuid.UUID
+	mac           signalbox.MAC
+	addr          netip.Addr
+}
+
+// announceOutlet has the outside told where a router's gateway or a floating IP is, as far as that is new.
+func (l *loop) announceOutlet(id uuid.UUID) {
+	now := l.claimsOf(id)
+	for _, c := range now {
+		if !slices.Contains(l.claims[id], c) {
+			l.announceClaim(c)
 		}
 	}
+	l.claims[id] = now
+}
+
+// claimsOf is what a router's gateway or a floating IP has on physical networks, where it is translated. The
+// gateway host is also where the router itself is to be found on physical networks inside: other hosts send it
+// there what is to leave.
+func (l *loop) claimsOf(id uuid.UUID) (out []claim) {
+	facts := l.compiler.Facts
+	if ip := facts.FloatingIP(id); ip != nil {
+		if host := facts.TranslatorOf(id); host != uuid.Nil {
+			out = append(out, claim{host, ip.NetworkID, ip.MAC, ip.Addr})
+		}
+		return out
+	}
+	r := facts.Router(id)
+	if r == nil || r.Gateway == nil || r.Gateway.Host == uuid.Nil {
+		return nil
+	}
+	ends := facts.InterfacesOf(id)
+	if p := facts.Port(r.Gateway.PortID); p != nil {
+		ends = append(ends, p)
+	}
+	for _, p := range ends {
+		if n := facts.Network(p.NetworkID); n == nil || !n.Segment.Type.OnPhysical() {
+			continue
+		}
+		for _, ip := range p.FixedIPs {
+			out = append(out, claim{r.Gateway.Host, p.NetworkID, p.MAC, ip.Addr})
+		}
+	}
+	return out
 }
 
 // announceRouter has every host tell its guests of a router's new interface, and does nothing for one that they know.
@@ -104,17 +173,4 @@ func (a *applier) announceAll(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// gratuitousARP is an ARP request for the sender's own address, to everybody (RFC 826, RFC 5227).
-func gratuitousARP(mac signalbox.MAC, ip [4]byte) []byte {
-	frame := make([]byte, 0, 60)
-	frame = append(frame, signalbox.Broadcast[:]...)
-	frame = append(frame, mac[:]...)
-	frame = append(frame, 0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, 1) // ARP; Ethernet, IPv4, request
-	frame = append(frame, mac[:]...)
-	frame = append(frame, ip[:]...)
-	frame = append(frame, 0, 0, 0, 0, 0, 0)
-	frame = append(frame, ip[:]...)
-	return frame[:60]
 }

@@ -29,10 +29,13 @@ type applier struct {
 	mu      sync.Mutex // guards what follows
 	pending batch
 	reread  bool
+	flushes []flush
 	peers   []peer
 	sayings []announcement
 
-	greeted map[netip.Addr]bool    // run's own
+	greeted   map[netip.Addr]bool // run's own, and unflushed
+	unflushed bool                // the switch has refused a flush
+
 	resent  map[flow.Cookie]uint64 // the loop's own: see forged
 	dialect map[flow.Cookie]uint64
 }
@@ -188,13 +191,14 @@ func (a *applier) turn(ctx context.Context) error {
 			return err
 		}
 	}
-	b := a.take()
+	b, flushes := a.take()
 	if b.seq != 0 {
 		if err := a.send(ctx, &b); err != nil {
 			return err
 		}
 		a.warm(a.newPeers(b.adds))
 	}
+	a.flushAll(ctx, flushes)
 	if err := a.announceAll(ctx); err != nil {
 		return err
 	}
@@ -209,14 +213,16 @@ func (a *applier) due() bool {
 	return due
 }
 
-func (a *applier) take() batch {
+// take is what is pending, and the flushes that are to come after it.
+func (a *applier) take() (batch, []flush) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	b := a.pending
+	b, flushes := a.pending, a.flushes
 	if b.seq != 0 {
 		a.pending = newBatch()
 	}
-	return b
+	a.flushes = nil
+	return b, flushes
 }
 
 // readBack reads the switch whole and has the loop put the difference in pending. No bundle of ours is
@@ -259,14 +265,13 @@ func (l *loop) compare(a *applier, flows []openflow.Installed, meters []flow.Rat
 		a.warm(l.peers(h))
 	}
 	h.seq++
-	for id, p := range l.compiler.Facts.Ports() {
-		if p.Binding != nil && p.Binding.HostID == h.row.ID {
-			h.waiting[id] = h.seq
-		}
+	for id := range l.heldBy(h.row.ID) {
+		h.waiting[id] = h.seq
 	}
 	h.synced = true
 	clear(h.refused)
 	a.replace(ch, h.seq)
+	h.payOwed()
 	if !ch.Empty() {
 		a.readAgain() // once sent, see that it took
 	}

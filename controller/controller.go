@@ -34,6 +34,14 @@ type Store interface {
 	Unbind(ctx context.Context, bs []signalbox.Binding) error
 	// SetStatus writes what the API is to say of ports.
 	SetStatus(ctx context.Context, ports map[uuid.UUID]signalbox.Status) error
+	// SetFloatingStatus writes what the API is to say of floating IPs.
+	SetFloatingStatus(ctx context.Context, floating map[uuid.UUID]signalbox.Status) error
+	// PlaceGateways says which host each of these routers has its gateway at.
+	PlaceGateways(ctx context.Context, hosts map[uuid.UUID]uuid.UUID) error
+	// SaveNeighbours keeps who answered on external networks; the database gives the IDs.
+	SaveNeighbours(ctx context.Context, known []signalbox.Neighbour) error
+	// DropNeighbours forgets who answers no more, where nobody has found another MAC meanwhile.
+	DropNeighbours(ctx context.Context, silent []signalbox.Neighbour) error
 }
 
 // Config is what a controller is told. Zero durations take their defaults.
@@ -45,6 +53,11 @@ type Config struct {
 	Lease       time.Duration           // DHCP's lease time; a day
 	LostAfter   time.Duration           // a host away for longer has its ports shown DOWN; 30 s
 	AuditEvery  time.Duration           // how often each switch is read whole; 5 min
+
+	// GatewayLostAfter is how long a host may be away, or its switch silent for 0.6 s more than this, until
+	// the gateways there move to other hosts; 1.5 s. A host that has not come since the controller began
+	// has LostAfter.
+	GatewayLostAfter time.Duration
 }
 
 func (c *Config) defaults() {
@@ -56,6 +69,7 @@ func (c *Config) defaults() {
 	set(&c.Lease, 24*time.Hour)
 	set(&c.LostAfter, 30*time.Second)
 	set(&c.AuditEvery, 5*time.Minute)
+	set(&c.GatewayLostAfter, 1500*time.Millisecond)
 	if c.Bridge == "" {
 		c.Bridge = "br-int"
 	}
@@ -98,6 +112,7 @@ func (c *Controller) Run(ctx context.Context, ls Listeners) error {
 	g.Go(func() error { return c.loop.run(ctx) })
 	g.Go(func() error { return c.loop.writer.run(ctx) })
 	g.Go(func() error { return c.loop.statuses.run(ctx) })
+	g.Go(func() error { return c.loop.floating.run(ctx) })
 	g.Go(func() error { return c.follow(ctx) })
 	g.Go(func() error { return c.accept(ctx, ls.OpenFlow, c.serveSwitch) })
 	g.Go(func() error { return c.accept(ctx, ls.OVSDB, c.serveManager) })

@@ -41,7 +41,7 @@ type host struct {
 	naming  map[uuid.UUID]map[string]struct{} // the same, by port
 	learned map[string]learned                // interface -> port, by its first packet
 	notVIF  map[string]bool                   // interfaces that OVSDB says are tunnels, patches or ours
-	waiting map[uuid.UUID]uint64              // local ports whose flows are on their way: see status.go
+	waiting map[uuid.UUID]uint64              // what is here and has flows on their way: see status.go
 	seq     uint64                            // numbers the differences for this host
 	acked   uint64                            // the last one that its switch has acknowledged
 	manager *manager                          // nil: no OVSDB connection
@@ -50,6 +50,7 @@ type host struct {
 	version string                            // of Open vSwitch
 	said    []string                          // what OVSDB says that makes no sense
 	refused map[flow.Cookie]string            // flows that the switch refused, and why
+	owed    map[flush]struct{}                // connections to end when it comes back
 }
 
 func (h *host) name() string { return h.row.Name }
@@ -73,6 +74,7 @@ func newHost(row signalbox.Host) *host {
 		notVIF:  map[string]bool{},
 		waiting: map[uuid.UUID]uint64{},
 		refused: map[flow.Cookie]string{},
+		owed:    map[flush]struct{}{},
 	}
 }
 
@@ -83,7 +85,7 @@ func (c *Controller) serveSwitch(ctx context.Context, nc net.Conn) {
 		c.metrics.refused.Inc()
 		log.Warn("refused a connection to the OpenFlow port", "error", err)
 	}
-	conn, err := openflow.Handshake(ctx, nc, openflow.Options{Log: log})
+	conn, err := openflow.Handshake(ctx, nc, openflow.Options{Log: log, EchoEvery: echoEvery, DropAfter: dropAfter})
 	if err != nil {
 		refuse(err)
 		return
@@ -101,7 +103,7 @@ func (c *Controller) serveSwitch(ctx context.Context, nc net.Conn) {
 	}
 	log = log.With("datapath", conn.DatapathID())
 	log.Info("switch connected", "ports", len(conn.Ports()))
-	s := &session{ctx: ctx, c: c, h: h, conn: conn, begun: h.begun, log: log, packets: make(chan openflow.PacketIn, 1024)}
+	s := &session{ctx: ctx, c: c, h: h, conn: conn, begun: h.begun, log: log, packets: make(chan openflow.PacketIn, 1024), late: make(chan openflow.PacketIn, 64)}
 	var wg sync.WaitGroup
 	wg.Go(s.answerPackets)
 	wg.Go(func() { c.dialManager(ctx, h, conn) })
@@ -345,6 +347,7 @@ type session struct {
 	conn    *openflow.Conn
 	log     *slog.Logger
 	packets chan openflow.PacketIn
+	late    chan openflow.PacketIn // those whose next hop has not answered
 	begun   <-chan *applier
 	applier atomic.Pointer[applier] // nil until the switch may be written to
 }

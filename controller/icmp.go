@@ -14,10 +14,12 @@ import (
 // refusal is what an ICMP error says besides the packet that it quotes.
 type refusal struct {
 	why    flowpipeline.PuntReason
-	router netip.Addr      // whose address it comes from
-	from   signalbox.MAC   // the MAC that the sender's network knows the router by
-	to     *signalbox.Port // the sender
-	mtu    int             // of the next network, in bytes; PuntTooLarge only
+	router netip.Addr           // whose address it comes from
+	from   signalbox.MAC        // the MAC that the sender's network knows the router by
+	to     *signalbox.Port      // the sender, or what stands for one outside
+	on     signalbox.NetworkKey // the network that it is to be sent on
+	sent   netip.Addr           // the destination that the sender gave the packet, where that was translated since
+	mtu    int                  // of the next network, in bytes; PuntTooLarge only
 }
 
 // Types and codes, RFC 792 and RFC 1812.
@@ -73,9 +75,21 @@ func icmpError(frame []byte, r refusal) []byte {
 		binary.BigEndian.PutUint16(body[6:], uint16(min(r.mtu, 0xffff))) // RFC 1191
 	}
 	out = append(out, quote...)
+	if r.sent.Is4() {
+		readdress(out[len(out)-len(quote):], r.sent.As4())
+	}
 	body = out[ethernetHeader+ipv4Header:]
 	binary.BigEndian.PutUint16(body[2:], checksum(body))
 	return out
+}
+
+// readdress gives an IPv4 header another destination. What is inside has the address in its own checksum; who gets the
+// quote does not look at that, since it need not be whole.
+func readdress(ip []byte, dst [4]byte) {
+	header := int(ip[0]&15) * 4
+	copy(ip[16:20], dst[:])
+	ip[10], ip[11] = 0, 0
+	binary.BigEndian.PutUint16(ip[10:], checksum(ip[:header]))
 }
 
 // IP protocols, IANA.

@@ -20,11 +20,21 @@ type loop struct {
 	hosts    map[signalbox.DatapathID]*host
 	writer   *writer
 	statuses *statuses
+	floating *statuses // of floating IPs
 
 	early    map[*manager]ovsdb.State        // OVSDBs whose switch has not connected yet
-	unjudged map[uuid.UUID]struct{}          // ports whose status may have changed in this turn
+	unjudged map[uuid.UUID]struct{}          // what may have another status in this turn
 	placed   map[uuid.UUID]signalbox.Binding // where each port has been announced, or was when we began
 	turned   chan struct{}                   // closed at the turn's end, for those who wait for news
+
+	networks      map[signalbox.NetworkKey]uuid.UUID
+	gateways      gateways
+	questions     *questions[waiting]
+	acquaintances acquaintances
+	claims        map[uuid.UUID][]claim     // router or floating IP -> what the outside was told, or knew when we began
+	translations  map[uuid.UUID]translation // of the same
+	retouched     map[uuid.UUID]struct{}    // those whose translation may have changed in this turn
+	settled       bool                      // translations are known, so that a change is one
 
 	began    time.Time
 	loaded   bool // the database has been read once; before that nothing is decided
@@ -38,19 +48,30 @@ func newLoop(c *Controller) *loop {
 		ports:    newPortIndex(),
 		hosts:    map[signalbox.DatapathID]*host{},
 		writer:   newWriter(c),
-		statuses: newStatuses(c),
+		statuses: newStatuses(c, func(ctx context.Context, st map[uuid.UUID]signalbox.Status) error { return c.store.SetStatus(ctx, st) }),
+		floating: newStatuses(c, func(ctx context.Context, st map[uuid.UUID]signalbox.Status) error {
+			return c.store.SetFloatingStatus(ctx, st)
+		}),
 		early:    map[*manager]ovsdb.State{},
 		unjudged: map[uuid.UUID]struct{}{},
 		placed:   map[uuid.UUID]signalbox.Binding{},
 		turned:   make(chan struct{}),
 		began:    time.Now(),
+
+		networks:      map[signalbox.NetworkKey]uuid.UUID{},
+		gateways:      newGateways(),
+		questions:     newQuestions[waiting](),
+		acquaintances: acquaintances{},
+		claims:        map[uuid.UUID][]claim{},
+		translations:  map[uuid.UUID]translation{},
+		retouched:     map[uuid.UUID]struct{}{},
 	}
 }
 
 // run takes what happened, as much of it as there is, and then settles: compiles and sends the differences.
 func (l *loop) run(ctx context.Context) error {
 	defer close(l.c.ended)
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	for {
 		var f func(*loop)
@@ -83,8 +104,9 @@ func (l *loop) run(ctx context.Context) error {
 func (l *loop) rows(d *signalbox.Delta) {
 	facts := l.compiler.Facts
 	touched := make(map[uuid.UUID]struct{}, len(d.Ports)+len(d.Gone))
+	first := !l.loaded
 	if d.Full {
-		if !l.loaded {
+		if first {
 			l.loaded = true
 			close(l.c.loaded)
 			for i := range d.Ports {
@@ -112,10 +134,11 @@ func (l *loop) rows(d *signalbox.Delta) {
 			l.ports.remove(old)
 		}
 		l.ports.add(p)
-		l.statuses.read(p)
+		l.statuses.read(p.ID, p.Status)
 		touched[p.ID] = struct{}{}
 	}
 	facts.Apply(d)
+	l.rowsOutside(d, first)
 	for i := range d.Hosts {
 		// While its OVSDB is heard, that is ahead of what it has made the database say.
 		if h := l.hosts[d.Hosts[i].DatapathID]; h != nil && h.manager == nil {
@@ -153,6 +176,9 @@ func (l *loop) settle() {
 		}
 	}
 	began := time.Now()
+	if l.gateways.stale {
+		l.placeGateways(began, uuid.Nil)
+	}
 	changes := l.compiler.Step()
 	if len(changes) > 0 {
 		l.c.metrics.compile.Observe(time.Since(began).Seconds())
@@ -170,8 +196,9 @@ func (l *loop) settle() {
 		}
 		l.begin(h)
 	}
-	for port := range l.unjudged {
-		l.judge(port)
+	l.retranslate()
+	for id := range l.unjudged {
+		l.judge(id)
 	}
 	clear(l.unjudged)
 }
@@ -181,10 +208,14 @@ func (l *loop) tick() {
 	now := time.Now()
 	if l.loaded && !l.searched && now.Sub(l.began) > l.c.cfg.LostAfter {
 		l.searched = true // hosts that have not come back by now are lost
-		for id := range l.compiler.Facts.Ports() {
+		l.gateways.stale = true
+		for id := range l.judged() {
 			l.unjudged[id] = struct{}{}
 		}
 	}
+	l.watch(now)
+	l.askAgain(now)
+	l.refresh(now)
 	for _, h := range l.hosts {
 		if h.conn == nil && !h.lost && now.Sub(h.since) > l.c.cfg.LostAfter {
 			h.lost = true
@@ -195,6 +226,49 @@ func (l *loop) tick() {
 			h.applier.readAgain()
 			h.applier.warm(l.peers(h))
 		}
+	}
+}
+
+// rowsOutside takes what a change of the rows, which are in the facts, means for the ways out. first: nothing was known
+// before, so that all is as it has been.
+func (l *loop) rowsOutside(d *signalbox.Delta, first bool) {
+	for i := range d.Networks {
+		l.networks[d.Networks[i].Key] = d.Networks[i].ID
+	}
+	touch := func(id uuid.UUID) { l.retouched[id], l.unjudged[id] = struct{}{}, struct{}{} }
+	for i := range d.Routers {
+		touch(d.Routers[i].ID)
+	}
+	for i := range d.FloatingIPs {
+		touch(d.FloatingIPs[i].ID)
+		l.floating.read(d.FloatingIPs[i].ID, d.FloatingIPs[i].Status)
+	}
+	now := time.Now()
+	if d.Full {
+		l.acquaintances = acquaintances{}
+		for id := range l.translations {
+			touch(id) // those that are gone
+		}
+	}
+	for i := range d.Neighbours {
+		l.acquaintances.meet(&d.Neighbours[i], now)
+	}
+	for _, ref := range d.Gone {
+		switch ref.Kind {
+		case signalbox.KindRouter, signalbox.KindFloatingIP:
+			touch(ref.ID)
+			l.floating.forget(ref.ID)
+		case signalbox.KindNeighbour:
+			delete(l.acquaintances, ref.ID)
+		}
+	}
+	if first {
+		for id := range l.retouched {
+			l.claims[id] = l.claimsOf(id)
+		}
+	}
+	if d.Full || len(d.Routers)+len(d.Hosts)+len(d.Networks)+len(d.Gone) > 0 {
+		l.gateways.stale = true
 	}
 }
 

@@ -120,7 +120,7 @@ func (l *loop) heard(m *manager, s ovsdb.State) {
 	h.manager = m
 	h.version, h.said = s.OVSVersion, s.Problems
 	if row := rowOf(h.row, s); !reflect.DeepEqual(row, h.row) {
-		h.row, h.stale = row, true
+		h.row, h.stale, l.gateways.stale = row, true, true
 		l.writer.saveHost(row)
 	}
 	l.takeInterfaces(h, s)

@@ -17,6 +17,9 @@ type metrics struct {
 	packets      *prometheus.CounterVec
 	refused      prometheus.Counter
 	refusedFlows prometheus.Counter
+	gatewayMoves prometheus.Counter
+	neighbours   *prometheus.CounterVec
+	flushes      *prometheus.CounterVec
 	compile      prometheus.Histogram
 	apply        prometheus.Histogram
 }
@@ -37,13 +40,19 @@ func newMetrics() *metrics {
 		packets:      prometheus.NewCounterVec(counter("packet_ins_total", "Packets that switches sent to the controller."), []string{"purpose", "outcome"}),
 		refused:      prometheus.NewCounter(counter("refused_connections_total", "Connections refused on the OpenFlow and OVSDB ports.")),
 		refusedFlows: prometheus.NewCounter(counter("refused_flows_total", "Flows that a switch refused.")),
+		gatewayMoves: prometheus.NewCounter(counter("gateway_moves_total", "Times that a router's gateway was moved from one host to another.")),
+		neighbours:   prometheus.NewCounterVec(counter("neighbour_events_total", "What became of questions by ARP on external networks, and of packets that waited for an answer."), []string{"event"}),
+		flushes:      prometheus.NewCounterVec(counter("conntrack_flushes_total", "Times that connections were ended at a host whose translation had ended."), []string{"host", "outcome"}),
 		compile:      prometheus.NewHistogram(seconds("compile_seconds", "Time to compile what changed.")),
 		apply:        prometheus.NewHistogram(seconds("apply_seconds", "Time from the first byte of a change to its barrier's reply.")),
 	}
-	m.registry.MustRegister(m.flowMods, m.repairs, m.drift, m.packets, m.refused, m.refusedFlows, m.compile, m.apply,
+	m.registry.MustRegister(m.flowMods, m.repairs, m.drift, m.packets, m.refused, m.refusedFlows, m.gatewayMoves, m.neighbours, m.flushes, m.compile, m.apply,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, o := range dhcp.Outcomes() { // there before they count, so that a rate can be taken of the first
 		m.packets.WithLabelValues(flowpipeline.PuntDHCP.String(), o.String())
+	}
+	for _, e := range neighbourEvents {
+		m.neighbours.WithLabelValues(e)
 	}
 	return m
 }

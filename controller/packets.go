@@ -31,6 +31,8 @@ func (s *session) answerPackets() {
 			return
 		case p := <-s.packets:
 			s.answer(s.ctx, p)
+		case p := <-s.late:
+			s.answerRefused(s.ctx, p, flowpipeline.PuntNoNeighbour)
 		}
 	}
 }
@@ -50,7 +52,12 @@ func (s *session) answer(ctx context.Context, p openflow.PacketIn) {
 		s.c.metrics.packets.WithLabelValues(reason.String(), outcome.String()).Inc()
 	default:
 		outcome := "dropped"
-		if reason.Refused() {
+		switch {
+		case reason == flowpipeline.PuntNoNeighbour:
+			outcome = s.answerNoNeighbour(ctx, p)
+		case reason == flowpipeline.PuntARPReply:
+			outcome = s.hearAnswer(ctx, p)
+		case reason.Refused():
 			outcome = s.answerRefused(ctx, p, reason)
 		}
 		s.c.metrics.packets.WithLabelValues(reason.String(), outcome).Inc()

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/google/uuid"
 
@@ -11,64 +12,172 @@ import (
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
-// answerRefused tells a port why a router did not pass its packet on, and returns what was done.
+// answerRefused tells a sender why a router did not pass its packet on, and returns what was done.
 func (s *session) answerRefused(ctx context.Context, p openflow.PacketIn, why flowpipeline.PuntReason) string {
 	s.c.mu.RLock()
 	r, ok := s.c.loop.refusal(p, why)
 	s.c.mu.RUnlock()
 	if !ok {
-		return "out of date" // the flow that sent it is on its way out
+		return "out of date" // the flow that sent it is on its way out, or nobody knows the sender
 	}
 	frame := icmpError(p.Data, r)
 	if frame == nil {
 		return "silent"
 	}
-	if err := s.conn.PacketOut(ctx, openflow.PortController, []flow.Action{flow.Output{Port: p.InPort}}, frame); err != nil && ctx.Err() == nil {
-		s.log.Warn("sending an ICMP error", "port", r.to.ID, "error", err)
+	// By the tables, as if the router had sent it on the sender's network: to a port here or on another host, to a
+	// machine outside, or, where the sender's address has been translated, back through that.
+	actions := []flow.Action{
+		flow.Load{Dst: flowpipeline.Network, Value: flow.Num(uint64(r.on))},
+		flow.Resubmit{Table: flowpipeline.TableSwitching},
+	}
+	if err := s.conn.PacketOut(ctx, openflow.PortController, actions, frame); err != nil && ctx.Err() == nil {
+		s.log.Warn("sending an ICMP error", "to", r.to.MAC, "error", err)
 	}
 	return "told"
 }
 
-// refusal finds, by what the registers say, who refused whose packet: the router, its address on the network
-// that the packet came to it from, and the MTU of the next.
-func (l *loop) refusal(p openflow.PacketIn, why flowpipeline.PuntReason) (refusal, bool) {
-	facts := l.compiler.Facts
-	to := facts.Port(l.ports.byKey[signalbox.PortKey(p.Reg(flowpipeline.SourcePort.Field))])
-	router := facts.RouterByKey(signalbox.RouterKey(p.Reg(flowpipeline.Router.Field)))
-	if to == nil || router == nil {
+// refusedPacket is one that a router could not pass on, as far as the registers and the rows tell of it.
+type refusedPacket struct {
+	router     *signalbox.Router
+	outside    *signalbox.Network // the router's external network; nil: none
+	sender     *signalbox.Port    // that the packet came from on this host; nil: it came from elsewhere
+	came, next *signalbox.Network // nil: not known
+	src, dst   netip.Addr
+	mac        signalbox.MAC // its source
+}
+
+// refusal finds who refused whose packet: the router, its address on the network that the packet came to it
+// from, the sender, and the MTU of the next network.
+func (l *loop) refusal(in openflow.PacketIn, why flowpipeline.PuntReason) (refusal, bool) {
+	p, ok := l.readRefused(in)
+	if !ok {
 		return refusal{}, false
 	}
-	r := refusal{why: why, to: to}
-	came, next := signalbox.NetworkKey(p.Reg(flowpipeline.Network.Field)), signalbox.NetworkKey(p.Reg(flowpipeline.Egress.Field))
-	for _, end := range facts.InterfacesOf(router.ID) {
-		n := facts.Network(end.NetworkID)
-		if n == nil {
-			continue
-		}
-		if n.Key == next {
-			r.mtu = n.MTU
-		}
-		if n.Key == came {
-			r.comesFrom(end)
-		}
+	r := refusal{why: why}
+	on := l.findSender(&p, &r)
+	if on == nil {
+		return refusal{}, false
 	}
-	if n := facts.Network(to.NetworkID); n != nil && n.Key != came {
-		r.from = l.doorOf(n.ID)
+	r.on = on.Key
+	if p.outside != nil && p.came == p.outside {
+		l.speakOutside(&p, &r)
+	} else {
+		l.speakInside(&p, &r)
 	}
+	if on != p.came {
+		r.from = l.doorOf(on.ID)
+	}
+	r.mtu = l.mtuBeyond(&p)
 	return r, r.router.IsValid() && r.from != signalbox.MAC{}
 }
 
-// comesFrom takes a router's interface as where the error comes from, if there is none yet, or if it shares a
-// subnet with the sender.
-func (r *refusal) comesFrom(end *signalbox.Port) {
-	for _, ip := range end.FixedIPs {
-		if ip.Addr.Is4() && (!r.router.IsValid() || addressIn(r.to, ip.SubnetID).IsValid()) {
-			r.router, r.from = ip.Addr, end.MAC
+func (l *loop) readRefused(in openflow.PacketIn) (p refusedPacket, ok bool) {
+	facts := l.compiler.Facts
+	ip, ok := ipv4Of(in.Data)
+	p.router = facts.RouterByKey(signalbox.RouterKey(in.Reg(flowpipeline.Router.Field)))
+	if !ok || p.router == nil {
+		return p, false
+	}
+	p.src, p.dst = netip.AddrFrom4([4]byte(ip[12:16])), netip.AddrFrom4([4]byte(ip[16:20]))
+	p.mac = signalbox.MAC(in.Data[6:12])
+	if g := p.router.Gateway; g != nil {
+		p.outside = facts.Network(g.NetworkID)
+	}
+	p.sender = facts.Port(l.ports.byKey[signalbox.PortKey(in.Reg(flowpipeline.SourcePort.Field))])
+	p.came = facts.Network(l.networks[signalbox.NetworkKey(in.Reg(flowpipeline.Network.Field))])
+	p.next = facts.Network(l.networks[signalbox.NetworkKey(in.Reg(flowpipeline.Egress.Field))])
+	return p, p.came != nil
+}
+
+// findSender fills in who is told, and returns the network that they are on; nil when nobody is. A sender whose address
+// was translated before its packet was refused is told by the public address, as the outside would tell it.
+func (l *loop) findSender(p *refusedPacket, r *refusal) *signalbox.Network {
+	facts := l.compiler.Facts
+	if p.sender != nil && holds(p.sender, p.src) {
+		r.to = p.sender
+		return facts.Network(p.sender.NetworkID)
+	}
+	if p.outside != nil {
+		if r.to = l.publicPort(p.outside.ID, p.src); r.to != nil {
+			return p.outside
+		}
+	}
+	switch {
+	case p.sender != nil:
+		return nil // it has not said who it is
+	case p.came == p.outside:
+		r.to = &signalbox.Port{MAC: p.mac, FixedIPs: []signalbox.FixedIP{{Addr: p.src}}} // it stands for a machine outside
+		return p.outside
+	}
+	if r.to = l.portWith(p.came.ID, p.src); r.to == nil { // on another host, which left the packet to this one
+		return nil
+	}
+	return p.came
+}
+
+// speakInside lets the router speak from its address on the network that the packet came from: the one in the sender's
+// subnet, if there are several.
+func (l *loop) speakInside(p *refusedPacket, r *refusal) {
+	for _, end := range l.compiler.Facts.InterfacesOf(p.router.ID) {
+		if end.NetworkID != p.came.ID {
+			continue
+		}
+		for _, ip := range end.FixedIPs {
+			if ip.Addr.Is4() && (!r.router.IsValid() || addressIn(r.to, ip.SubnetID).IsValid()) {
+				r.router, r.from = ip.Addr, end.MAC
+			}
 		}
 	}
 }
 
-// doorOf is the MAC of a router on a network: from another network's router, answers come in by it.
+// speakOutside lets the router speak from the address that the packet was sent to, where that is one of its public
+// ones, else from its gateway's. Where the packet's destination has been translated already, its sender is shown
+// the one that it knows.
+func (l *loop) speakOutside(p *refusedPacket, r *refusal) {
+	facts := l.compiler.Facts
+	speaker := l.publicPort(p.outside.ID, p.dst)
+	if speaker != nil {
+		r.router, r.from = p.dst, speaker.MAC
+		return
+	}
+	for _, id := range facts.FloatingIPsOf(p.router.ID) {
+		if ip := facts.FloatingIP(id); ip.FixedAddr == p.dst && ip.NetworkID == p.outside.ID {
+			r.router, r.from, r.sent = ip.Addr, ip.MAC, ip.Addr
+			return
+		}
+	}
+	if speaker = facts.Port(p.router.Gateway.PortID); speaker == nil {
+		return
+	}
+	if addr, ok := firstIPv4(speaker); ok {
+		r.router, r.from = addr, speaker.MAC
+		if p.router.Gateway.EnableSNAT {
+			r.sent = addr
+		}
+	}
+}
+
+// mtuBeyond is that of the network that the packet is too large for: the next one, or, where it came to a floating
+// address and is not routed yet, that of what the address stands for.
+func (l *loop) mtuBeyond(p *refusedPacket) int {
+	facts := l.compiler.Facts
+	if p.next != nil {
+		return p.next.MTU
+	}
+	for _, id := range facts.FloatingIPsOf(p.router.ID) {
+		if ip := facts.FloatingIP(id); ip.Addr == p.dst {
+			if fixed := facts.Port(ip.PortID); fixed != nil {
+				if n := facts.Network(fixed.NetworkID); n != nil {
+					return n.MTU
+				}
+			}
+		}
+	}
+	return 0
+}
+
+// doorOf is the MAC of a router on a network: from another network's router, answers come in by it. On an external
+// network any router's does, since nobody keeps whom an answer came from.
 func (l *loop) doorOf(network uuid.UUID) signalbox.MAC {
 	facts := l.compiler.Facts
 	for _, id := range facts.RoutersOn(network) {
@@ -76,6 +185,11 @@ func (l *loop) doorOf(network uuid.UUID) signalbox.MAC {
 			if end.NetworkID == network {
 				return end.MAC
 			}
+		}
+	}
+	for _, m := range facts.Members(network) {
+		if m.Role == signalbox.RoleRouterGateway {
+			return facts.Port(m.Port).MAC
 		}
 	}
 	return signalbox.MAC{}

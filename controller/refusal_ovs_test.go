@@ -73,8 +73,42 @@ func (m *memory) Bind(_ context.Context, bs []signalbox.Binding) error {
 	return nil
 }
 
-func (m *memory) Unbind(context.Context, []signalbox.Binding) error               { return nil }
-func (m *memory) SetStatus(context.Context, map[uuid.UUID]signalbox.Status) error { return nil }
+func (m *memory) Unbind(context.Context, []signalbox.Binding) error                       { return nil }
+func (m *memory) SetStatus(context.Context, map[uuid.UUID]signalbox.Status) error         { return nil }
+func (m *memory) SetFloatingStatus(context.Context, map[uuid.UUID]signalbox.Status) error { return nil }
+
+func (m *memory) PlaceGateways(_ context.Context, hosts map[uuid.UUID]uuid.UUID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var d signalbox.Delta
+	for i := range m.first.Routers {
+		r := m.first.Routers[i]
+		if host, ok := hosts[r.ID]; ok && r.Gateway != nil {
+			g := *r.Gateway
+			g.Host, r.Gateway = host, &g
+			d.Routers = append(d.Routers, r)
+		}
+	}
+	m.news <- d
+	return nil
+}
+
+func (m *memory) SaveNeighbours(_ context.Context, known []signalbox.Neighbour) error {
+	for i := range known {
+		known[i].ID = uuid.NewSHA1(known[i].NetworkID, known[i].Addr.AsSlice())
+	}
+	m.news <- signalbox.Delta{Neighbours: known}
+	return nil
+}
+
+func (m *memory) DropNeighbours(_ context.Context, silent []signalbox.Neighbour) error {
+	var d signalbox.Delta
+	for _, n := range silent {
+		d.Gone = append(d.Gone, signalbox.Ref{Kind: signalbox.KindNeighbour, ID: uuid.NewSHA1(n.NetworkID, n.Addr.AsSlice())})
+	}
+	m.news <- d
+	return nil
+}
 
 // routedCloud is three networks in a row: blue - main - between - beyond - deep, and small beside blue,
 // with an MTU of its own. Each router has address .1 on its first network and .2 on its second.

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"sync"
 	"time"
@@ -14,22 +15,77 @@ import (
 )
 
 // A port's status is evidence: ACTIVE when the host that holds it has acknowledged its flows with a
-// barrier's reply, DOWN otherwise. It is derived anew from what the loop knows, never remembered.
+// barrier's reply, DOWN otherwise. It is derived anew from what the loop knows, never remembered. So is a
+// floating IP's, by the host that translates it, and that of a router's gateway port, by the gateway host.
 
-// await notes the local ports whose flows a difference touches: they are judged when it is acknowledged. One
-// that is empty goes with what is on its way already, or needs no reply at all.
+// await notes what is on the host and has flows that a difference touches: it is judged when that is
+// acknowledged. A difference that is empty goes with what is on its way already, or needs no reply at all.
 func (l *loop) await(h *host, ch *flowpipeline.Change) {
 	if !ch.Empty() {
 		h.seq++
 	}
 	for u := range ch.Units {
-		if u.Kind != flowpipeline.PortUnit {
+		switch u.Kind {
+		case flowpipeline.GatewayUnit, flowpipeline.FloatingUnit:
+			l.retouched[u.ID], l.unjudged[u.ID] = struct{}{}, struct{}{}
+		case flowpipeline.PortUnit:
+		default:
 			continue
 		}
-		if p := l.compiler.Facts.Port(u.ID); p != nil && p.Binding != nil && p.Binding.HostID == h.row.ID {
+		if l.placeOf(u.ID) == h.row.ID {
 			h.waiting[u.ID] = h.seq
 		} else {
 			delete(h.waiting, u.ID)
+		}
+	}
+}
+
+// placeOf is the host that a port is bound to, or that translates a floating IP, or a router's gateway host; Nil: none.
+func (l *loop) placeOf(id uuid.UUID) uuid.UUID {
+	facts := l.compiler.Facts
+	if p := facts.Port(id); p != nil {
+		if p.Binding != nil {
+			return p.Binding.HostID
+		}
+		return uuid.Nil
+	}
+	if r := facts.Router(id); r != nil {
+		if r.Gateway != nil {
+			return r.Gateway.Host
+		}
+		return uuid.Nil
+	}
+	return facts.TranslatorOf(id)
+}
+
+// heldBy is every port, router and floating IP whose place a host is.
+func (l *loop) heldBy(host uuid.UUID) iter.Seq[uuid.UUID] {
+	return func(yield func(uuid.UUID) bool) {
+		for id := range l.judged() {
+			if l.placeOf(id) == host && !yield(id) {
+				return
+			}
+		}
+	}
+}
+
+// judged is everything that has a status, by the port's, the router's or the floating IP's id.
+func (l *loop) judged() iter.Seq[uuid.UUID] {
+	return func(yield func(uuid.UUID) bool) {
+		for id := range l.compiler.Facts.Ports() {
+			if !yield(id) {
+				return
+			}
+		}
+		for id := range l.compiler.Facts.Routers() {
+			if !yield(id) {
+				return
+			}
+		}
+		for id := range l.compiler.Facts.FloatingIPs() {
+			if !yield(id) {
+				return
+			}
 		}
 	}
 }
@@ -45,7 +101,7 @@ func (l *loop) acknowledged(a *applier, seq uint64, refused map[flow.Cookie]stri
 	l.judgeAcknowledged(h)
 }
 
-// judgeAcknowledged derives the status of the ports that wait for nothing more.
+// judgeAcknowledged derives the status of what waits for nothing more.
 func (l *loop) judgeAcknowledged(h *host) {
 	for id, s := range h.waiting {
 		if s <= h.acked {
@@ -55,9 +111,25 @@ func (l *loop) judgeAcknowledged(h *host) {
 	}
 }
 
-// judge derives one port's status.
+// judge derives the status of one port, of one floating IP, or of a router's gateway port.
 func (l *loop) judge(id uuid.UUID) {
-	p := l.compiler.Facts.Port(id)
+	facts := l.compiler.Facts
+	if ip := facts.FloatingIP(id); ip != nil {
+		if s, known := l.deriveFloating(ip); known {
+			l.floating.set(id, s)
+			if s == signalbox.Active {
+				l.announceOutlet(id)
+			}
+		}
+		return
+	}
+	if r := facts.Router(id); r != nil {
+		if r.Gateway != nil {
+			l.judge(r.Gateway.PortID)
+		}
+		return
+	}
+	p := facts.Port(id)
 	if p == nil {
 		return
 	}
@@ -82,53 +154,82 @@ func (l *loop) derive(p *signalbox.Port) (signalbox.Status, bool) {
 		return signalbox.Active, true // it is where the controller answers from, and the controller is here
 	case signalbox.RoleRouterInterface:
 		return signalbox.Active, true // it is in no one place: every host forwards for it
+	case signalbox.RoleRouterGateway:
+		return l.evidence(p.RouterID, func(h *host) bool { return l.translates(h, facts.Router(p.RouterID), n) })
+	case signalbox.RoleFloatingIP:
+		return "", false // it only holds an address; the floating IP has a status
 	}
-	if p.Binding == nil {
+	return l.evidence(p.ID, func(h *host) bool {
+		v := h.vifs[p.Binding.Interface]
+		return v != nil && v.port == p.ID
+	})
+}
+
+// deriveFloating is the same for a floating IP.
+func (l *loop) deriveFloating(ip *signalbox.FloatingIP) (signalbox.Status, bool) {
+	facts := l.compiler.Facts
+	p, n := facts.Port(ip.PortID), facts.Network(ip.NetworkID)
+	if p == nil || !p.AdminStateUp || n == nil || !n.AdminStateUp {
 		return signalbox.Down, true
 	}
-	h := l.hostByID(p.Binding.HostID)
+	return l.evidence(ip.ID, func(h *host) bool { return l.translates(h, facts.Router(ip.RouterID), n) })
+}
+
+// translates reports whether a host can send out what it translates for a router.
+func (l *loop) translates(h *host, r *signalbox.Router, n *signalbox.Network) bool {
+	_, out := h.outward(n)
+	return out && r != nil && r.AdminStateUp
+}
+
+// evidence is the status of what has a place: whether its host has acknowledged its flows, and works asks of that host
+// what is needed besides.
+func (l *loop) evidence(id uuid.UUID, works func(*host) bool) (signalbox.Status, bool) {
+	place := l.placeOf(id)
+	if place == uuid.Nil {
+		return signalbox.Down, true
+	}
+	h := l.hostByID(place)
 	switch {
 	case h == nil && time.Since(l.began) > l.c.cfg.LostAfter, h != nil && h.lost:
 		return signalbox.Down, true
 	case h == nil || !h.synced:
 		return "", false
 	}
-	if _, coming := h.waiting[p.ID]; coming {
+	if _, coming := h.waiting[id]; coming {
 		return "", false
 	}
-	if v := h.vifs[p.Binding.Interface]; v == nil || v.port != p.ID {
+	if !works(h) {
 		return signalbox.Down, true
 	}
 	return signalbox.Active, true
 }
 
-// judgeHeldBy derives the status of every port that a host holds.
+// judgeHeldBy derives the status of everything whose place a host is.
 func (l *loop) judgeHeldBy(host uuid.UUID) {
-	for id, p := range l.compiler.Facts.Ports() {
-		if p.Binding != nil && p.Binding.HostID == host {
-			l.judge(id)
-		}
+	for id := range l.heldBy(host) {
+		l.judge(id)
 	}
 }
 
-// statuses writes what changed to the database, many at a time.
+// statuses writes what changed to the database, many at a time: of ports, or of floating IPs.
 type statuses struct {
-	c    *Controller
-	wake chan struct{}
+	c     *Controller
+	write func(context.Context, map[uuid.UUID]signalbox.Status) error
+	wake  chan struct{}
 
 	mu     sync.Mutex
 	stored map[uuid.UUID]signalbox.Status // as last read or written
 	due    map[uuid.UUID]signalbox.Status
 }
 
-func newStatuses(c *Controller) *statuses {
-	return &statuses{c: c, wake: make(chan struct{}, 1), stored: map[uuid.UUID]signalbox.Status{}, due: map[uuid.UUID]signalbox.Status{}}
+func newStatuses(c *Controller, write func(context.Context, map[uuid.UUID]signalbox.Status) error) *statuses {
+	return &statuses{c: c, write: write, wake: make(chan struct{}, 1), stored: map[uuid.UUID]signalbox.Status{}, due: map[uuid.UUID]signalbox.Status{}}
 }
 
-// read takes what the database says of a port.
-func (s *statuses) read(p *signalbox.Port) {
+// read takes what the database says.
+func (s *statuses) read(id uuid.UUID, st signalbox.Status) {
 	s.mu.Lock()
-	s.stored[p.ID] = p.Status
+	s.stored[id] = st
 	s.mu.Unlock()
 }
 
@@ -171,7 +272,7 @@ func (s *statuses) run(ctx context.Context) error {
 		if len(due) == 0 {
 			continue
 		}
-		err := s.c.store.SetStatus(ctx, due)
+		err := s.write(ctx, due)
 		s.mu.Lock()
 		for id, st := range due {
 			if err == nil {
@@ -184,7 +285,7 @@ func (s *statuses) run(ctx context.Context) error {
 		}
 		s.mu.Unlock()
 		if err != nil && ctx.Err() == nil {
-			s.c.log.Warn("writing port status", "ports", len(due), "error", err)
+			s.c.log.Warn("writing status", "of", len(due), "error", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(500 * time.Millisecond):

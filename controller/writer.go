@@ -13,8 +13,8 @@ import (
 )
 
 // writer takes the loop's decisions to the database, many at a time and in an order that suits them:
-// first what a host says of itself, then what has left its place, then what has a new one. What cannot
-// be written is tried again until it can. The loop learns of its own decisions by the change feed, as
+// first what a host says of itself, then what has left its place, then what has a new one, then who is outside.
+// What cannot be written is tried again until it can. The loop learns of its own decisions by the change feed, as
 // everybody does.
 type writer struct {
 	c    *Controller
@@ -29,6 +29,9 @@ type decisions struct {
 	hosts   map[signalbox.DatapathID]signalbox.Host
 	unbinds map[signalbox.Binding]struct{}
 	binds   map[uuid.UUID]signalbox.Binding
+	places  map[uuid.UUID]uuid.UUID // router -> its gateway's host
+	silent  map[hop]signalbox.MAC
+	known   map[hop]signalbox.MAC
 }
 
 func newDecisions() decisions {
@@ -36,10 +39,15 @@ func newDecisions() decisions {
 		hosts:   map[signalbox.DatapathID]signalbox.Host{},
 		unbinds: map[signalbox.Binding]struct{}{},
 		binds:   map[uuid.UUID]signalbox.Binding{},
+		places:  map[uuid.UUID]uuid.UUID{},
+		silent:  map[hop]signalbox.MAC{},
+		known:   map[hop]signalbox.MAC{},
 	}
 }
 
-func (d *decisions) empty() bool { return len(d.hosts)+len(d.unbinds)+len(d.binds) == 0 }
+func (d *decisions) empty() bool {
+	return len(d.hosts)+len(d.unbinds)+len(d.binds)+len(d.places)+len(d.silent)+len(d.known) == 0
+}
 
 func newWriter(c *Controller) *writer {
 	return &writer{c: c, wake: make(chan struct{}, 1), due: newDecisions()}
@@ -76,6 +84,27 @@ func (w *writer) bind(b signalbox.Binding) {
 	})
 }
 
+// place has the database say that a router's gateway is at a host.
+func (w *writer) place(router, host uuid.UUID) {
+	w.decide(func(d *decisions) { d.places[router] = host })
+}
+
+// know keeps that an address outside has a MAC.
+func (w *writer) know(at hop, mac signalbox.MAC) {
+	w.decide(func(d *decisions) {
+		delete(d.silent, at)
+		d.known[at] = mac
+	})
+}
+
+// forget drops what is known of an address outside.
+func (w *writer) forget(at hop, mac signalbox.MAC) {
+	w.decide(func(d *decisions) {
+		delete(d.known, at)
+		d.silent[at] = mac
+	})
+}
+
 // busy reports whether a port is being bound.
 func (w *writer) busy(port uuid.UUID) bool {
 	w.mu.Lock()
@@ -108,7 +137,7 @@ func (w *writer) run(ctx context.Context) error {
 		again := !w.due.empty()
 		w.mu.Unlock()
 		if err != nil && ctx.Err() == nil {
-			w.c.log.Warn("writing places", "ports", len(now.binds), "error", err)
+			w.c.log.Warn("writing decisions", "ports", len(now.binds), "gateways", len(now.places), "error", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(500 * time.Millisecond):
@@ -132,9 +161,32 @@ func (w *writer) write(ctx context.Context, d decisions) error {
 		}
 	}
 	if len(d.binds) > 0 {
-		return w.c.store.Bind(ctx, slices.Collect(maps.Values(d.binds)))
+		if err := w.c.store.Bind(ctx, slices.Collect(maps.Values(d.binds))); err != nil {
+			return err
+		}
+	}
+	if len(d.places) > 0 {
+		if err := w.c.store.PlaceGateways(ctx, d.places); err != nil {
+			return err
+		}
+	}
+	if len(d.silent) > 0 {
+		if err := w.c.store.DropNeighbours(ctx, neighboursOf(d.silent)); err != nil {
+			return err
+		}
+	}
+	if len(d.known) > 0 {
+		return w.c.store.SaveNeighbours(ctx, neighboursOf(d.known))
 	}
 	return nil
+}
+
+func neighboursOf(macs map[hop]signalbox.MAC) []signalbox.Neighbour {
+	out := make([]signalbox.Neighbour, 0, len(macs))
+	for at, mac := range macs {
+		out = append(out, signalbox.Neighbour{NetworkID: at.network, Addr: at.addr, MAC: mac})
+	}
+	return out
 }
 
 // overlay puts later decisions over those that could not be written.
@@ -147,4 +199,13 @@ func (d *decisions) overlay(later decisions) {
 		}
 	}
 	maps.Copy(d.binds, later.binds)
+	maps.Copy(d.places, later.places)
+	for at, mac := range later.silent {
+		delete(d.known, at)
+		d.silent[at] = mac
+	}
+	for at, mac := range later.known {
+		delete(d.silent, at)
+		d.known[at] = mac
+	}
 }
