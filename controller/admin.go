@@ -43,6 +43,9 @@ func (c *Controller) adminRoutes() http.Handler {
 	mux.HandleFunc("GET /v1/hosts", c.getHosts)
 	mux.HandleFunc("GET /v1/hosts/{host}/flows", c.getFlows)
 	mux.HandleFunc("GET /v1/ports/{port}", c.getPort)
+	mux.HandleFunc("GET /v1/routers/{router}", c.getRouter)
+	mux.HandleFunc("PUT /v1/routers/{router}/gateway-host", c.putGatewayHost)
+	mux.HandleFunc("POST /v1/hosts/{host}/drain", c.postDrain)
 	return mux
 }
 
@@ -155,6 +158,8 @@ func (l *loop) explain(f *flow.Flow) FlowReport {
 		r.Name = n.Name
 	} else if rt := facts.Router(f.Why.ID); rt != nil {
 		r.Name = rt.Name
+	} else if ip := facts.FloatingIP(f.Why.ID); ip != nil {
+		r.Name = ip.Addr.String()
 	} else if h := facts.Host(f.Why.ID); h != nil {
 		r.Name = h.Name
 	}

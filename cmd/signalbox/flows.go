@@ -33,9 +33,13 @@ func adminOf(cmd *cobra.Command) admin {
 }
 
 func (a admin) get(ctx context.Context, path string, into any) error {
+	return a.do(ctx, http.MethodGet, path, nil, into)
+}
+
+func (a admin) do(ctx context.Context, method, path string, body io.Reader, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, string(a)+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, string(a)+path, body)
 	if err != nil {
 		return err
 	}

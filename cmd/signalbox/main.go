@@ -21,7 +21,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), apiserverCommand(), controllerCommand(), migrateCommand(), hostsCommand(), flowsCommand())
+	root.AddCommand(upCommand(), apiserverCommand(), controllerCommand(), migrateCommand(), hostsCommand(), flowsCommand(), gatewayCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "signalbox:", err)
 		os.Exit(1)
