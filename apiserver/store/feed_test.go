@@ -31,8 +31,10 @@ type view struct {
 	ports    map[uuid.UUID]signalbox.Port
 	hosts    map[uuid.UUID]signalbox.Host
 	routers  map[uuid.UUID]signalbox.Router
+	floating map[uuid.UUID]signalbox.FloatingIP
+	met      map[uuid.UUID]signalbox.Neighbour
 	fulls    int
-	told     map[uuid.UUID]int // how often a port or router was
+	told     map[uuid.UUID]int // how often a port, router, floating IP or neighbour was
 }
 
 // follow keeps a view up to date until the test ends.
@@ -60,7 +62,8 @@ func (v *view) apply(d signalbox.Delta) error {
 		v.fulls++
 		v.networks, v.subnets = map[uuid.UUID]signalbox.Network{}, map[uuid.UUID]signalbox.Subnet{}
 		v.ports, v.hosts = map[uuid.UUID]signalbox.Port{}, map[uuid.UUID]signalbox.Host{}
-		v.routers = map[uuid.UUID]signalbox.Router{}
+		v.routers, v.floating = map[uuid.UUID]signalbox.Router{}, map[uuid.UUID]signalbox.FloatingIP{}
+		v.met = map[uuid.UUID]signalbox.Neighbour{}
 	}
 	for _, n := range d.Networks {
 		v.networks[n.ID] = n
@@ -79,12 +82,22 @@ func (v *view) apply(d signalbox.Delta) error {
 		v.routers[r.ID] = r
 		v.told[r.ID]++
 	}
+	for _, f := range d.FloatingIPs {
+		v.floating[f.ID] = f
+		v.told[f.ID]++
+	}
+	for _, n := range d.Neighbours {
+		v.met[n.ID] = n
+		v.told[n.ID]++
+	}
 	for _, ref := range d.Gone {
 		delete(v.networks, ref.ID)
 		delete(v.subnets, ref.ID)
 		delete(v.ports, ref.ID)
 		delete(v.hosts, ref.ID)
 		delete(v.routers, ref.ID)
+		delete(v.floating, ref.ID)
+		delete(v.met, ref.ID)
 	}
 	return nil
 }
@@ -127,12 +140,19 @@ func (v *view) awaitTables() {
 		if d.Routers, err = tx.Routers(l.ctx, store.Query{}); err != nil {
 			return err
 		}
+		if d.FloatingIPs, err = tx.FloatingIPs(l.ctx, store.Query{}); err != nil {
+			return err
+		}
+		if d.Neighbours, err = tx.Neighbours(l.ctx); err != nil {
+			return err
+		}
 		want.told = map[uuid.UUID]int{}
 		return want.apply(d)
 	}))
 	v.await("the view equals the tables", func() bool {
 		return reflect.DeepEqual(v.subnets, want.subnets) && reflect.DeepEqual(v.ports, want.ports) &&
-			reflect.DeepEqual(v.hosts, want.hosts) && reflect.DeepEqual(v.routers, want.routers) && sameNetworks(v.networks, want.networks)
+			reflect.DeepEqual(v.hosts, want.hosts) && reflect.DeepEqual(v.routers, want.routers) &&
+			reflect.DeepEqual(v.floating, want.floating) && reflect.DeepEqual(v.met, want.met) && sameNetworks(v.networks, want.networks)
 	})
 }
 

@@ -17,7 +17,7 @@ import (
 const selectFloatingIP = `
 SELECT f.id, f.project_id, f.description, f.network_id, f.own_port_id, a.ip AS addr, p.mac, t.port_id, f.fixed_ip, f.router_id,
        f.status, f.created_at, f.updated_at, f.revision
-FROM floatingips f JOIN ports p ON p.id = f.own_port_id JOIN allocations a ON a.port_id = f.own_port_id AND a.ord = 1
+FROM floatingips f JOIN ports p ON p.id = f.own_port_id JOIN allocations a ON a.port_id = f.own_port_id
      LEFT JOIN allocations t ON t.subnet_id = f.subnet_id AND t.ip = f.fixed_ip`
 
 type floatingRow struct {
@@ -61,7 +61,7 @@ func (tx *Tx) InsertFloatingIP(ctx context.Context, f *signalbox.FloatingIP) err
 	n, err := tx.exec(ctx, `
 		INSERT INTO floatingips (id, project_id, description, network_id, own_port_id, subnet_id, fixed_ip, router_id)
 		SELECT $1, $2, $3, p.network_id, p.id, $5, $6, $7
-		FROM ports p WHERE p.id = $4 AND p.role = $8`,
+		FROM ports p WHERE p.id = $4 AND p.role = $8 AND (SELECT count(*) FROM allocations a WHERE a.port_id = p.id) = 1`,
 		f.ID, f.ProjectID, f.Description, f.OwnPortID, target.subnet, target.addr, target.router, string(signalbox.RoleFloatingIP))
 	if err != nil {
 		return wrap("insert floating IP", err)

@@ -62,7 +62,7 @@ CREATE TABLE floatingips (
     updated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     revision    bigint NOT NULL DEFAULT 1,
     CHECK ((subnet_id IS NULL) = (fixed_ip IS NULL) AND (router_id IS NULL) = (fixed_ip IS NULL)),
-    CONSTRAINT floatingips_fixed UNIQUE (subnet_id, fixed_ip, network_id),
+    CONSTRAINT floatingips_fixed UNIQUE (fixed_ip, subnet_id, network_id),
     CONSTRAINT floatingips_address FOREIGN KEY (subnet_id, fixed_ip) REFERENCES allocations (subnet_id, ip) ON DELETE SET NULL,
     CONSTRAINT floatingips_interface FOREIGN KEY (router_id, subnet_id)
         REFERENCES router_subnets (router_id, subnet_id) ON DELETE RESTRICT,
