@@ -55,11 +55,14 @@ func (tx *Tx) SetGateway(ctx context.Context, r *signalbox.Router, p *signalbox.
 // r.Gateway.FixedIPs. Call it as well after UpdatePort gave the gateway's port other addresses: they are the router's. NotFound
 // when the router has no gateway.
 func (tx *Tx) UpdateGateway(ctx context.Context, r *signalbox.Router) error {
+	if r.Gateway == nil {
+		return noGateway("update gateway", r.ID)
+	}
 	var fixed pq.StringArray
 	err := tx.get(ctx, &fixed, `
 		UPDATE router_gateways g SET enable_snat = $2 WHERE router_id = $1
 		RETURNING ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = g.port_id ORDER BY a.ord)`,
-		r.ID, r.Gateway != nil && r.Gateway.EnableSNAT)
+		r.ID, r.Gateway.EnableSNAT)
 	if isNoRows(err) {
 		return noGateway("update gateway", r.ID)
 	} else if err != nil {
