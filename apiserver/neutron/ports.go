@@ -403,11 +403,11 @@ func serviceOwned(p *signalbox.Port, what string) error {
 // DeletePort deletes a port, but not one that came with something else. Floating IPs that stood for it stand for nothing then.
 func (s *Service) DeletePort(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64) error {
 	return s.db.Write(ctx, func(tx *store.Tx) error {
-		p, err := ownPort(ctx, tx, c, id, "delete_port")
-		if err != nil {
+		if _, err := ownPort(ctx, tx, c, id, "delete_port"); err != nil {
 			return err
 		}
-		if p, err = tx.PortForUpdate(ctx, id); err != nil { // or it could become a router's meanwhile
+		p, err := tx.PortForUpdate(ctx, id) // or it could become a router's meanwhile
+		if err != nil {
 			return err
 		}
 		if p.Role != signalbox.RoleVIF {
