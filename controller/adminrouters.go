@@ -118,12 +118,16 @@ func (c *Controller) putGatewayHost(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		refuse(w, http.StatusConflict, "%s", err)
 	default:
-		answer(w, c.awaitGateway(ctx, id, to))
+		if out, there := c.awaitGateway(ctx, id, to); there {
+			answer(w, out)
+		} else {
+			refuse(w, http.StatusGatewayTimeout, "the gateway is to move to %s, but is not wired there yet", body.Host)
+		}
 	}
 }
 
-// awaitGateway looks at a router until its gateway is wired at a host, or ctx ends.
-func (c *Controller) awaitGateway(ctx context.Context, router uuid.UUID, at *host) RouterReport {
+// awaitGateway looks at a router until its gateway is wired at a host; false when ctx ended first.
+func (c *Controller) awaitGateway(ctx context.Context, router uuid.UUID, at *host) (RouterReport, bool) {
 	for {
 		c.mu.RLock()
 		out, _ := c.loop.reportRouter(router)
@@ -131,12 +135,12 @@ func (c *Controller) awaitGateway(ctx context.Context, router uuid.UUID, at *hos
 		turned := c.loop.turned
 		c.mu.RUnlock()
 		if there {
-			return out
+			return out, true
 		}
 		select {
 		case <-turned:
 		case <-ctx.Done():
-			return out
+			return out, false
 		}
 	}
 }

@@ -89,6 +89,12 @@ func (b *box) commit() {
 			p.Binding = &is
 			delta.Ports = append(delta.Ports, p)
 		}
+		for router, host := range d.places {
+			r := *b.compiler.Facts.Router(router)
+			g := *r.Gateway
+			g.Host, r.Gateway = host, &g
+			delta.Routers = append(delta.Routers, r)
+		}
 		b.rows(&delta)
 	}
 	b.t.Fatal("the loop goes on deciding")

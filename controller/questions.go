@@ -104,7 +104,7 @@ func (q *questions[P]) due(now time.Time) (again map[hop]P, late []P) {
 	defer q.mu.Unlock()
 	for at, o := range q.open {
 		switch {
-		case now.Sub(o.since) >= askFor:
+		case now.Sub(o.since) >= askFor && now.Sub(o.asked) >= askEvery:
 			for _, p := range o.held {
 				late = append(late, p)
 			}
