@@ -122,7 +122,7 @@ func Tables() []Table {
 		{TableArrival, "arrival", "which of the router's outer addresses is this for?",
 			fields{flow.Reg5, flow.EthType, flow.IPv4Dst, flow.IPProto, flow.IPTTL, flow.ICMPType, flow.ICMPCode},
 			append([]flow.Subfield{NextHop, Plain, Larger, Punt}, whole(flow.EthSrc, flow.EthDst, flow.IPv4Src, flow.IPv4Dst, flow.IPTTL, flow.ICMPType)...),
-			tables{TableInward, TableRouter, TableRefusal}, []verb{back}, nil},
+			tables{TableSwitching, TableInward, TableRouter, TableRefusal}, []verb{back}, nil},
 		{TableInward, "inward", "which address inside does that stand for?",
 			fields{flow.Reg3, flow.Reg5, flow.EthType, flow.IPv4Dst},
 			[]flow.Subfield{Punt},
