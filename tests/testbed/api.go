@@ -285,6 +285,28 @@ func (a *Admin) Hosts(ctx context.Context) (map[string]HostState, error) {
 	return hosts, nil
 }
 
+// RouterState is what the controller says of a router's way out.
+type RouterState struct {
+	GatewayHost string `json:"gateway_host"`
+	Wired       bool   `json:"wired"`
+	FloatingIPs []struct {
+		ID    string `json:"id"`
+		Host  string `json:"host"`
+		Wired bool   `json:"wired"`
+	} `json:"floating_ips"`
+}
+
+// Router says where a router's gateway is, and its floating IPs.
+func (a *Admin) Router(ctx context.Context, id string) (r RouterState, err error) {
+	err = call(ctx, a.http, http.MethodGet, a.base+"/v1/routers/"+id, nil, &r)
+	return r, err
+}
+
+// Drain moves every gateway away from a host.
+func (a *Admin) Drain(ctx context.Context, host string) error {
+	return call(ctx, a.http, http.MethodPost, a.base+"/v1/hosts/"+host+"/drain", nil, nil)
+}
+
 func (a *Admin) ready(ctx context.Context) error {
 	return call(ctx, a.http, http.MethodGet, a.base+"/readyz", nil, nil)
 }

@@ -69,11 +69,12 @@ type Refused struct {
 
 var pingRefused = regexp.MustCompile(`(?m)^From (\S+) icmp_seq=1 (.+)$`)
 
-// PingRefused sends one echo and gives the router's refusal. An echo that is answered, or not heard of again, is
-// an error.
+// PingRefused sends one echo and gives the router's refusal, which may take the time in which a next hop is looked for
+// in vain. An echo that is answered, or not heard of again, is an error.
 func (vm *VM) PingRefused(ctx context.Context, to netip.Addr, o PingOptions) (Refused, error) {
 	o.Count = 1
 	cmd := pingCommand(ctx, to, o)
+	cmd.Args[slices.Index(cmd.Args, "-W")+1] = "5"
 	cmd.Args = slices.DeleteFunc(cmd.Args, func(arg string) bool { return arg == "-q" })
 	out, err := finish(cmd, vm.NS.Start)
 	m := pingRefused.FindStringSubmatch(out)

@@ -97,10 +97,14 @@ func (vm *VM) Unplug(ctx context.Context) error {
 	return err
 }
 
-// Migrate moves the VM to another host as a live migration does: the guest keeps its addresses and goes on,
+// Migrate moves the VM to another host as a live migration does: the guest keeps its addresses and its router and goes on,
 // the new host gets the interface, and only then does the old one lose it.
 func (vm *VM) Migrate(ctx context.Context, to *Host, p Plug) error {
 	addresses, err := vm.addresses(ctx)
+	if err != nil {
+		return err
+	}
+	routes, err := vm.NS.Run(ctx, "ip", "route", "show", "default")
 	if err != nil {
 		return err
 	}
@@ -120,6 +124,11 @@ func (vm *VM) Migrate(ctx context.Context, to *Host, p Plug) error {
 	}
 	for _, a := range addresses {
 		if err := vm.Configure(ctx, a, card.MTU); err != nil {
+			return err
+		}
+	}
+	if way := strings.Fields(routes); len(way) > 2 && way[1] == "via" {
+		if _, err := vm.NS.Run(ctx, "ip", "route", "replace", "default", "via", way[2]); err != nil {
 			return err
 		}
 	}
