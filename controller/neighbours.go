@@ -166,13 +166,10 @@ func (s *session) sendOn(ctx context.Context, p openflow.PacketIn, mac signalbox
 // resumed is what nexthop would have done: all that the tables have told each other about the packet, and the MAC.
 func resumed(p openflow.PacketIn, mac signalbox.MAC) []flow.Action {
 	var actions []flow.Action
-	for reg := flow.Reg0; reg <= flowpipeline.Plain.Field; reg++ {
-		v := p.Reg(reg)
-		if reg == flowpipeline.Punt.Field {
-			v = 0
-		}
-		if v != 0 {
-			actions = append(actions, flow.Load{Dst: reg.Whole(), Value: flow.Num(v)})
+	for _, s := range flowpipeline.Registers() {
+		v := p.Reg(s.Field) >> s.Off & flow.Ones(s.Len).Lo
+		if v != 0 && s != flowpipeline.Punt {
+			actions = append(actions, flow.Load{Dst: s, Value: flow.Num(v)})
 		}
 	}
 	return append(actions,

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/ovsdb"
 	"github.com/signalbox-sdn/signalbox/tests/ovs"
 )
 
@@ -24,13 +26,14 @@ import (
 type memory struct {
 	first signalbox.Delta
 
-	mu    sync.Mutex
-	ports map[uuid.UUID]signalbox.Port
-	news  chan signalbox.Delta
+	mu       sync.Mutex
+	ports    map[uuid.UUID]signalbox.Port
+	floating map[uuid.UUID]signalbox.Status
+	news     chan signalbox.Delta
 }
 
 func newMemory(d signalbox.Delta) *memory {
-	m := &memory{first: d, ports: map[uuid.UUID]signalbox.Port{}, news: make(chan signalbox.Delta, 100)}
+	m := &memory{first: d, ports: map[uuid.UUID]signalbox.Port{}, floating: map[uuid.UUID]signalbox.Status{}, news: make(chan signalbox.Delta, 100)}
 	for _, p := range d.Ports {
 		m.ports[p.ID] = p
 	}
@@ -73,9 +76,15 @@ func (m *memory) Bind(_ context.Context, bs []signalbox.Binding) error {
 	return nil
 }
 
-func (m *memory) Unbind(context.Context, []signalbox.Binding) error                       { return nil }
-func (m *memory) SetStatus(context.Context, map[uuid.UUID]signalbox.Status) error         { return nil }
-func (m *memory) SetFloatingStatus(context.Context, map[uuid.UUID]signalbox.Status) error { return nil }
+func (m *memory) Unbind(context.Context, []signalbox.Binding) error               { return nil }
+func (m *memory) SetStatus(context.Context, map[uuid.UUID]signalbox.Status) error { return nil }
+
+func (m *memory) SetFloatingStatus(_ context.Context, st map[uuid.UUID]signalbox.Status) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.Copy(m.floating, st)
+	return nil
+}
 
 func (m *memory) PlaceGateways(_ context.Context, hosts map[uuid.UUID]uuid.UUID) error {
 	m.mu.Lock()
@@ -163,12 +172,21 @@ func newRoutedCloud() signalbox.Delta {
 type wire struct {
 	*ovs.Switch
 	t *testing.T
+	c *Controller
 }
 
 // startRouted runs a controller and a switch with the ports' interfaces, and waits until they are wired.
 func startRouted(t *testing.T, d signalbox.Delta) *wire {
 	t.Helper()
-	c := New(Config{}, newMemory(d), slog.New(slog.DiscardHandler))
+	return startOn(t, newMemory(d))
+}
+
+// startOn is startRouted on a store. Where that knows the switch's host, each of the host's mappings has a dummy
+// interface in the place of its patch port.
+func startOn(t *testing.T, m *memory) *wire {
+	t.Helper()
+	d := m.first
+	c := New(Config{OVSDBPort: 1}, m, slog.New(slog.DiscardHandler))
 	ls := Listeners{ovs.Listen(t), ovs.Listen(t), ovs.Listen(t)}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -179,8 +197,15 @@ func startRouted(t *testing.T, d signalbox.Delta) *wire {
 			t.Errorf("the controller ended by itself: %v", err)
 		}
 	})
-	w := &wire{ovs.Start(t), t}
+	w := &wire{ovs.Start(t), t, c}
 	w.AddBridge("br-int")
+	for _, h := range d.Hosts {
+		w.VSCtl("set", "bridge", "br-int", "other-config:datapath-id="+h.DatapathID.String())
+		for _, bridge := range h.Mappings {
+			patch, _ := ovsdb.PatchPortNames(bridge)
+			w.VSCtl("add-port", "br-int", patch, "--", "set", "interface", patch, "type=dummy", "options:tx_pcap="+w.pcap(patch))
+		}
+	}
 	var vifs []uuid.UUID
 	for _, p := range d.Ports {
 		if p.Role == signalbox.RoleVIF {
