@@ -91,6 +91,14 @@ func TestEveryKindOfMessageIsUnderstood(t *testing.T) {
 		t.Fatal(err)
 	}
 	next(t, h.packets)
+	translated := flow.New(9, 8, flow.Match{isIPv4, flow.CTIs(flow.CTNew, 0)}, flow.Why{}, flow.ToController{})
+	mustApply(t, c, Change{Adds: []flow.Flow{translated, from(1, snat("P"))}})
+	_, err1 = c.Flows(t.Context())
+	err2 = c.PacketOut(t.Context(), PortController, []flow.Action{snat("P")}, mustPacket(t, shorthands.Replace("udp F:4000 > X:53")).frame())
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	next(t, h.packets)
 	s.OFCtl("add-flow", "br-int", "table=8,cookie=8,actions=drop")
 	s.AddPort("br-int", "p2")
 	next(t, h.ports)

@@ -111,6 +111,10 @@ const (
 // original and are answered with those of reply: of a connection with a translation the reply has the
 // translated addresses. It returns when they are gone, or with an *Error from a switch that cannot (Open vSwitch
 // before 3.1; Nicira's extension NXT_CT_FLUSH). One of the tuples must select something.
+//
+// A switch's datapath forwards by what it has cached for some milliseconds after flows were changed and a
+// barrier has passed, longer where it has much to forward: meanwhile a packet may make the connection again, with
+// the translation of before. Whoever changes a translation flushes a second time a little later.
 func (c *Conn) FlushConnections(ctx context.Context, zone signalbox.Zone, original, reply Tuple) error {
 	if original.any() && reply.any() {
 		return errors.New("flush connections: no address is given")
@@ -157,7 +161,7 @@ func flushConnections(xid uint32, zone signalbox.Zone, original, reply Tuple) []
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	b = appendTuple(b, flushOriginal, original)
 	b = appendTuple(b, flushReply, reply)
-	b = appendProperty(b, flushZone, binary.BigEndian.AppendUint16(nil, uint16(zone)))
+	b = appendProperty(b, flushZone, []byte{byte(zone >> 8), byte(zone), 0, 0})
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 	return b
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -366,5 +367,55 @@ func TestEndlessFlowListIsRefused(t *testing.T) {
 	}()
 	if flows, err := c.Flows(t.Context()); err == nil || flows != nil || !strings.Contains(err.Error(), "more than 1000") {
 		t.Errorf("%d flows, %v", len(flows), err)
+	}
+}
+
+func TestFlushSaysWhatTheTextOfOvsOfctlSays(t *testing.T) {
+	// ovs-ofctl 3.1 ct-flush SWITCH zone=5 ct_nw_src=10.0.0.5 ct_nw_dst=1.2.3.4, and ct-flush-zone SWITCH 5
+	const byTuple = "04040060 00000002 00002320 00000020 00000000 00000000" +
+		"00000020 00000000 00000014 00000000 00000000 0000ffff 0a000005 00000000" +
+		"00010020 00000000 00010014 00000000 00000000 0000ffff 01020304 00000000 00020008 00050000"
+	const byZone = "04040018 00000002 00002320 0000001d 00000000 00000005"
+	got := flushConnections(2, 5, Tuple{Src: netip.MustParseAddr("10.0.0.5")}, Tuple{Dst: netip.MustParseAddr("1.2.3.4")})
+	if hex.EncodeToString(got) != strings.ReplaceAll(byTuple, " ", "") {
+		t.Errorf("by tuple %x", got)
+	}
+	if got := flushWholeZone(2, 5); hex.EncodeToString(got) != strings.ReplaceAll(byZone, " ", "") {
+		t.Errorf("by zone %x", got)
+	}
+}
+
+func TestSwitchThatCannotFlushSaysSo(t *testing.T) {
+	c, peer, _ := live(t, Options{})
+	go func() {
+		r := bufio.NewReader(peer)
+		for {
+			f, _, err := readFrame(r, nil)
+			if err != nil {
+				return
+			}
+			xid := f[4:8]
+			switch f.kind() {
+			case typeExperimenter:
+				_, err = peer.Write(append([]byte{version, typeError, 0, 12, xid[0], xid[1], xid[2], xid[3]}, 0, 1, 0, 3))
+			case 20: // a barrier request
+				_, err = peer.Write([]byte{version, typeBarrierReply, 0, headerSize, xid[0], xid[1], xid[2], xid[3]})
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	var refused *Error
+	if err := c.FlushZone(t.Context(), 7); !errors.As(err, &refused) || refused.Type != 1 {
+		t.Errorf("FlushZone: %v", err)
+	}
+	if err := c.FlushConnections(t.Context(), 7, Tuple{Src: netip.MustParseAddr("10.0.0.5")}, Tuple{}); !errors.As(err, &refused) {
+		t.Errorf("FlushConnections: %v", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.calls) != 0 {
+		t.Errorf("%d calls left behind", len(c.calls))
 	}
 }

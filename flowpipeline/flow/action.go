@@ -50,10 +50,11 @@ type (
 		Size uint16
 		Dst  Subfield // one bit
 	}
-	// CT passes the packet through conntrack, and on in a table, where CTState is known (NXAST_CT). Nothing of
-	// what follows it in the flow sees its work: there the packet is as it was.
+	// CT passes an IPv4 packet through conntrack, and on in a table, where CTState is known (NXAST_CT). Let it be
+	// the last action: what follows gets the packet once more, untracked, yet with its addresses translated.
+	// Before a second CT in one zone goes a CTClear: a packet that still has its connection is not looked up.
 	CT struct {
-		Commit bool // remember the connection; a NAT to an address asks for it
+		Commit bool // remember the connection; a NAT to an address needs it
 		Zone   signalbox.Zone
 		Table  uint8
 		NAT    NAT
