@@ -61,7 +61,11 @@ func (l *loop) announceClaim(c claim) {
 
 // outward is how a packet of ours goes from a host to a network's physical one; false where there is no way.
 func (h *host) outward(n *signalbox.Network) ([]flow.Action, bool) {
-	port, ok := h.uplink(n)
+	if !n.Segment.Type.OnPhysical() {
+		return nil, false
+	}
+	patch, _ := ovsdb.PatchPortNames(h.row.Mappings[n.Segment.Physical])
+	port, ok := h.other[patch]
 	if !ok {
 		return nil, false
 	}
@@ -70,16 +74,6 @@ func (h *host) outward(n *signalbox.Network) ([]flow.Action, bool) {
 		return []flow.Action{flow.PushVLAN{}, flow.Load{Dst: flow.VLANVID.Whole(), Value: flow.Num(0x1000 | uint64(n.Segment.ID))}, out}, true
 	}
 	return []flow.Action{out}, true
-}
-
-// uplink is a host's port towards a network's physical one.
-func (h *host) uplink(n *signalbox.Network) (port uint32, ok bool) {
-	if !n.Segment.Type.OnPhysical() {
-		return 0, false
-	}
-	patch, _ := ovsdb.PatchPortNames(h.row.Mappings[n.Segment.Physical])
-	port, ok = h.other[patch]
-	return port, ok
 }
 
 // claim is an address of a physical network that a host answers for.

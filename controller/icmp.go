@@ -13,14 +13,13 @@ import (
 
 // refusal is what an ICMP error says besides the packet that it quotes.
 type refusal struct {
-	why     flowpipeline.PuntReason
-	router  netip.Addr           // whose address it comes from
-	from    signalbox.MAC        // the MAC that the sender's network knows the router by
-	to      *signalbox.Port      // the sender, or what stands for one outside
-	on      signalbox.NetworkKey // the network that it is to be sent on
-	through uint32               // the port that it is sent as if it came from
-	sent    netip.Addr           // the destination that the sender gave the packet, where that was translated since
-	mtu     int                  // of the next network, in bytes; PuntTooLarge only
+	why    flowpipeline.PuntReason
+	router netip.Addr           // whose address it comes from
+	from   signalbox.MAC        // the MAC that the sender's network knows the router by
+	to     *signalbox.Port      // the sender, or what stands for one outside
+	on     signalbox.NetworkKey // the network that it is to be sent on
+	sent   netip.Addr           // the destination that the sender gave the packet, where that was translated since
+	mtu    int                  // of the next network, in bytes; PuntTooLarge only
 }
 
 // Types and codes, RFC 792 and RFC 1812.

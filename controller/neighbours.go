@@ -158,7 +158,7 @@ func (s *session) answerNoNeighbour(ctx context.Context, p openflow.PacketIn) st
 // sendOn lets the switch take up a packet where it had to leave off: its next hop has this MAC.
 func (s *session) sendOn(ctx context.Context, p openflow.PacketIn, mac signalbox.MAC) {
 	s.c.metrics.neighbours.WithLabelValues("passed").Inc()
-	if err := s.conn.PacketOut(ctx, openflow.PortController, resumed(p, mac), p.Data); err != nil && ctx.Err() == nil {
+	if err := s.conn.PacketOut(ctx, openflow.PortLocal, resumed(p, mac), p.Data); err != nil && ctx.Err() == nil {
 		s.log.Warn("sending on a packet that has waited", "error", err)
 	}
 }

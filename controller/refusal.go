@@ -15,7 +15,7 @@ import (
 // answerRefused tells a sender why a router did not pass its packet on, and returns what was done.
 func (s *session) answerRefused(ctx context.Context, p openflow.PacketIn, why flowpipeline.PuntReason) string {
 	s.c.mu.RLock()
-	r, ok := s.c.loop.refusal(s.h, p, why)
+	r, ok := s.c.loop.refusal(p, why)
 	s.c.mu.RUnlock()
 	if !ok {
 		return "out of date" // the flow that sent it is on its way out, or nobody knows the sender
@@ -30,7 +30,8 @@ func (s *session) answerRefused(ctx context.Context, p openflow.PacketIn, why fl
 		flow.Load{Dst: flowpipeline.Network, Value: flow.Num(uint64(r.on))},
 		flow.Resubmit{Table: flowpipeline.TableSwitching},
 	}
-	if err := s.conn.PacketOut(ctx, r.through, actions, frame); err != nil && ctx.Err() == nil {
+	// From the bridge's own port: after conntrack Open vSwitch loses what came from none, or from a patch port.
+	if err := s.conn.PacketOut(ctx, openflow.PortLocal, actions, frame); err != nil && ctx.Err() == nil {
 		s.log.Warn("sending an ICMP error", "to", r.to.MAC, "error", err)
 	}
 	return "told"
@@ -48,21 +49,17 @@ type refusedPacket struct {
 
 // refusal finds who refused whose packet: the router, its address on the network that the packet came to it
 // from, the sender, and the MTU of the next network.
-func (l *loop) refusal(h *host, in openflow.PacketIn, why flowpipeline.PuntReason) (refusal, bool) {
+func (l *loop) refusal(in openflow.PacketIn, why flowpipeline.PuntReason) (refusal, bool) {
 	p, ok := l.readRefused(in)
 	if !ok {
 		return refusal{}, false
 	}
-	r := refusal{why: why, through: openflow.PortController}
+	r := refusal{why: why}
 	on := l.findSender(&p, &r)
 	if on == nil {
 		return refusal{}, false
 	}
 	r.on = on.Key
-	if on == p.outside && l.translatedAt(h, r.to) {
-		// Open vSwitch cannot go on after conntrack with a packet that came from no port of its own.
-		r.through, _ = h.uplink(on)
-	}
 	if p.outside != nil && p.came == p.outside {
 		l.speakOutside(&p, &r)
 	} else {
@@ -117,23 +114,6 @@ func (l *loop) findSender(p *refusedPacket, r *refusal) *signalbox.Network {
 		return nil
 	}
 	return p.came
-}
-
-// translatedAt reports whether the address of a port outside is translated at a host.
-func (l *loop) translatedAt(h *host, p *signalbox.Port) bool {
-	facts := l.compiler.Facts
-	switch p.Role {
-	case signalbox.RoleRouterGateway:
-		r := facts.Router(p.RouterID)
-		return r != nil && r.Gateway != nil && r.Gateway.Host == h.row.ID
-	case signalbox.RoleFloatingIP:
-		for id, ip := range facts.FloatingIPs() {
-			if ip.OwnPortID == p.ID {
-				return facts.TranslatorOf(id) == h.row.ID
-			}
-		}
-	}
-	return false
 }
 
 // speakInside lets the router speak from its address on the network that the packet came from: the one in the sender's
