@@ -91,11 +91,29 @@ func compileGateway(u Unit, r *Reader) Compiled {
 			answerOutside(d, &n, &rt, ip, rt.out.port.MAC)
 			arriveAtRouter(d, &rt, ip)
 		}
-		translate(d, &rt)
+		if rt.Gateway.EnableSNAT {
+			translateByGateway(d, &rt)
+		} else {
+			arrivePlain(d, &rt)
+			leavePlain(d, &rt)
+		}
 		departOutside(d, 100, flow.Match{rt.has()}, rt.out, mac)
 	}
 	d.adopt(u.Host, FloatingUnit, r.FloatingAt(u.Host, u.ID))
 	return d.out
+}
+
+// translateByGateway lets what is inside go out from the router's first outer address, and lets the answers in. Those to
+// what still goes out from another one come in too.
+func translateByGateway(d *draft, rt *router) {
+	for i, ip := range rt.out.addrs {
+		answerInward(d, rt, ip)
+		letInAnswers(d, rt, ip)
+		if i == 0 {
+			leaveByGateway(d, rt, ip)
+			letOutByGateway(d, rt, ip)
+		}
+	}
 }
 
 // compileFloating makes a floating IP's flows on the host that translates it.
@@ -113,7 +131,10 @@ func compileFloating(u Unit, r *Reader) Compiled {
 	switchToOutlet(d, &n, ip.MAC, rt.Key)
 	answerOutside(d, &n, &rt, ip.Addr, ip.MAC)
 	arriveAtFloating(d, r, &rt, ip, fixed.NetworkID)
+	standInward(d, &rt, ip)
+	letInFloating(d, &rt, ip)
 	leaveByFloating(d, &rt, ip)
+	letOutByFloating(d, &rt, ip)
 	departOutside(d, 110, flow.Match{rt.has(), flow.Is(flow.IPv4Src, flow.Addr(ip.Addr))}, rt.out, flow.Ethernet(ip.MAC))
 	return d.out
 }

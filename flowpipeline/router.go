@@ -43,7 +43,10 @@ func readRouter(r *Reader, id uuid.UUID) (router, bool) {
 			rt.ends = append(rt.ends, end{p, uint64(n.Key)})
 		}
 	}
-	rt.out = readOutlet(r, row.Gateway)
+	// An interface on the external network too would make one network both sides of the router.
+	if row.Gateway != nil && !rt.isOn(row.Gateway.NetworkID) {
+		rt.out = readOutlet(r, row.Gateway)
+	}
 	return rt, len(rt.ends) > 0
 }
 
@@ -100,6 +103,11 @@ func (rt *router) own() []netip.Addr {
 		}
 	}
 	return out
+}
+
+// answersBy reports whether what is for an address may answer those inside who went out from it.
+func (rt *router) answersBy(ip netip.Addr) bool {
+	return rt.out != nil && rt.Gateway.EnableSNAT && slices.Contains(rt.out.addrs, ip)
 }
 
 // onNetworks is one of the router's interfaces on each of its networks.

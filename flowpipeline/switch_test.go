@@ -44,7 +44,8 @@ func (l *lab) plug(host string) {
 	var commands []string
 	port := func(name string, no uint32) {
 		commands = append(commands, "--", "add-port", br, host+"-"+name,
-			"--", "set", "interface", host+"-"+name, "type=dummy", "ofport_request="+strconv.Itoa(int(no)))
+			"--", "set", "interface", host+"-"+name, "type=dummy", "ofport_request="+strconv.Itoa(int(no)),
+			"options:tx_pcap="+l.captured(host, name))
 	}
 	for _, i := range s.Interfaces {
 		port(i.Name, i.OFPort)
@@ -57,6 +58,9 @@ func (l *lab) plug(host string) {
 	}
 	l.VSCtl(commands[1:]...)
 }
+
+// captured is the file of what a host sends out of an interface.
+func (l *lab) captured(host, name string) string { return filepath.Join(l.Dir, host+"-"+name+".pcap") }
 
 // load puts a host's meters and flows into its bridge. OVS must take every one.
 func (l *lab) load(c *Compiler, host string) {
@@ -117,11 +121,15 @@ func (l *lab) walk(host, packet string) walk {
 		}
 		w.steps = append(w.steps, why)
 	}
-	m := traceActions.FindStringSubmatch(out)
-	if m == nil {
+	passes, tunnels := traceActions.FindAllStringSubmatch(out, -1), l.tunnels(host, out)
+	if len(passes) == 0 {
 		l.t.Fatalf("no actions in\n%s", out)
 	}
-	w.ends = l.ends(m[1], l.tunnels(host, out))
+	for _, m := range passes { // one more for each time through conntrack
+		var ends []string
+		ends, tunnels = l.endsFrom(m[1], tunnels)
+		w.ends = append(w.ends, ends...)
+	}
 	return w
 }
 
@@ -146,20 +154,16 @@ func (l *lab) tunnels(host, trace string) []string {
 	return copies
 }
 
-// ends reads datapath actions: "tap1", "vxlan 1001 to 192.0.2.2", "physnet1 VLAN 100", "controller", "drop".
-// What depends on the packet's size is "more than 1464 bytes: controller".
-func (l *lab) ends(actions string, tunnels []string) []string {
-	ends, _ := l.endsFrom(actions, tunnels)
-	return ends
-}
-
-// endsFrom is ends, and the tunnel copies that are left for the actions behind these.
+// endsFrom reads datapath actions: "tap1", "vxlan 1001 to 192.0.2.2", "physnet1 VLAN 100", "controller", "drop".
+// What depends on the packet's size is "more than 1464 bytes: controller". It returns also the tunnel copies that are left
+// for the actions behind these.
 func (l *lab) endsFrom(actions string, tunnels []string) (ends, left []string) {
 	tag := ""
 	for _, a := range splitActions(actions) {
 		switch {
 		case a == "drop":
 			ends = append(ends, a)
+		case strings.HasPrefix(a, "ct("), a == "ct_clear", strings.HasPrefix(a, "recirc("):
 		case strings.HasPrefix(a, "meter("), strings.HasPrefix(a, "set("):
 		case strings.HasPrefix(a, "push_vlan("):
 			tag = " VLAN " + vlanAction.FindStringSubmatch(a)[1]

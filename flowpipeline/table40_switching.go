@@ -84,11 +84,12 @@ func takeForExit(d *draft, n *network, p *signalbox.Port, key signalbox.RouterKe
 		append(adoptPacket(key), flow.Goto{Table: TableRouter})...)
 }
 
-// switchToOutlet hands a router what an external network, or a port of this host on it, sends to an outer MAC.
+// switchToOutlet hands a router what an external network, or a port of this host on it, sends to an outer MAC. What has
+// just gone out from here comes in as another packet: of what conntrack did then it knows nothing.
 func switchToOutlet(d *draft, n *network, mac signalbox.MAC, key signalbox.RouterKey) {
 	d.add(TableSwitching, switchKnown, flow.Match{n.is(), flow.Is(flow.EthDst, flow.Ethernet(mac))},
 		"is a router's outside, and its host is this",
-		append(adoptPacket(key), flow.Goto{Table: TableArrival})...)
+		append(adoptPacket(key), flow.CTClear{}, flow.Goto{Table: TableArrival})...)
 }
 
 // adoptPacket gives a router a packet that another host, or the outside, has sent. It may leave by the port that it

@@ -51,13 +51,12 @@ func refuse(why PuntReason) []flow.Action {
 	return []flow.Action{flow.Load{Dst: Punt, Value: flow.Num(uint64(why))}, flow.Goto{Table: TableRefusal}}
 }
 
-// receive makes what is for the router itself: whichever network it comes from, all its addresses are its own.
+// receive makes what is for the router itself: whichever network it comes from, all its addresses are its own. But for
+// the outer one that many inside share: what is for that goes its way, since it may answer one of them who came by a
+// floating IP. Whether it does, conntrack knows at the gateway host, which drops it otherwise.
 func receive(d *draft, rt *router, subnets []subnet) {
 	for _, ip := range rt.own() {
-		to := func(more ...flow.Cond) flow.Match {
-			return append(more, rt.has(), isIPv4(), flow.Is(flow.IPv4Dst, flow.Addr(ip)))
-		}
-		d.add(TableRouter, routerEcho, to(isICMP(), flow.IsNum(flow.ICMPType, echoRequest), flow.IsNum(flow.ICMPCode, 0)),
+		d.add(TableRouter, routerEcho, rt.to(ip, isICMP(), flow.IsNum(flow.ICMPType, echoRequest), flow.IsNum(flow.ICMPCode, 0)),
 			"answers a ping of "+ip.String(),
 			flow.Move{Src: flow.EthDst.Whole(), Dst: flow.EthSrc.Whole()},
 			flow.Move{Src: flow.IPv4Src.Whole(), Dst: NextHop},
@@ -66,8 +65,11 @@ func receive(d *draft, rt *router, subnets []subnet) {
 			flow.Load{Dst: flow.ICMPType.Whole(), Value: flow.Num(echoReply)},
 			flow.Load{Dst: flow.IPTTL.Whole(), Value: flow.Num(64)},
 			flow.Goto{Table: TableEcho})
-		d.add(TableRouter, routerSilent, to(isICMP()), "drops other ICMP for "+ip.String())
-		d.add(TableRouter, routerOwn, to(), "serves nothing else at "+ip.String(), refuse(PuntNoService)...)
+		if rt.answersBy(ip) {
+			continue
+		}
+		d.add(TableRouter, routerSilent, rt.to(ip, isICMP()), "drops other ICMP for "+ip.String())
+		d.add(TableRouter, routerOwn, rt.to(ip), "serves nothing else at "+ip.String(), refuse(PuntNoService)...)
 	}
 	told := map[netip.Addr]bool{}
 	for i := range subnets {

@@ -27,6 +27,11 @@ func checkSizes(d *draft, r *Reader, rt *router) {
 		mtus[i] = r.MTU(e.NetworkID)
 		largest = max(largest, mtus[i])
 	}
+	outer := 0
+	if rt.out != nil {
+		outer = r.MTU(rt.out.network)
+		largest = max(largest, outer)
+	}
 	for i, e := range ends {
 		if mtu := mtus[i]; mtu > 0 && mtu < largest && mtu+ethernetHeader <= math.MaxUint16 {
 			d.add(TableSize, 100, flow.Match{rt.has(), flow.IsSub(Egress, e.network)},
@@ -39,8 +44,8 @@ func checkSizes(d *draft, r *Reader, rt *router) {
 		return
 	}
 	actions := []flow.Action{flow.Goto{Table: TableExit}}
-	if mtu := r.MTU(rt.out.network); mtu > 0 && mtu < largest && mtu+ethernetHeader <= math.MaxUint16 {
-		actions = append([]flow.Action{flow.CheckLarger{Size: uint16(mtu + ethernetHeader), Dst: Larger}}, actions...)
+	if outer > 0 && outer < largest && outer+ethernetHeader <= math.MaxUint16 {
+		actions = append([]flow.Action{flow.CheckLarger{Size: uint16(outer + ethernetHeader), Dst: Larger}}, actions...)
 	}
 	d.add(TableSize, 100, flow.Match{rt.has(), flow.IsSub(Egress, rt.out.key)}, "takes what leaves for outside to the exit", actions...)
 }

@@ -1,6 +1,8 @@
 package flowpipeline
 
 import (
+	"net/netip"
+
 	"github.com/google/uuid"
 
 	"github.com/signalbox-sdn/signalbox"
@@ -50,20 +52,19 @@ func leaveToGatewayHost(d *draft, r *Reader, rt *router, host uuid.UUID) {
 	}
 }
 
-// translate sends out, on the gateway host, what has no floating IP.
-func translate(d *draft, rt *router) {
-	out := flow.Match{rt.has(), isIPv4()}
-	switch {
-	case !rt.Gateway.EnableSNAT:
-		d.add(TableExit, exitGateway, out, "leaves with its own address", flow.Goto{Table: TableNextHop})
-		d.add(TableArrival, arrivalPlain, out, "comes in with its own address", flow.Goto{Table: TableRouter})
-	case len(rt.out.addrs) > 0:
-		ip := rt.out.addrs[0]
-		d.add(TableExit, exitGateway, out, "leaves from "+ip.String(),
-			keepPlain(flow.IPv4Src), track(rt.Gateway.Zone, TableOutward, true, flow.SourceNAT(ip)))
-		d.add(TableOutward, 90, append(out, flow.Is(flow.IPv4Src, flow.Addr(ip))), "lets out what leaves from "+ip.String(),
-			flow.Goto{Table: TableNextHop})
-	}
+func refuseLargerAtExit(d *draft) {
+	d.add(TableExit, exitRefused, flow.Match{flow.IsSub(Larger, 1)}, "refuses what does not fit outside", refuse(PuntTooLarge)...)
+}
+
+// leaveByGateway sends out, on the gateway host, what has no floating IP.
+func leaveByGateway(d *draft, rt *router, ip netip.Addr) {
+	d.add(TableExit, exitGateway, flow.Match{rt.has(), isIPv4()}, "leaves from "+ip.String(),
+		keepPlain(flow.IPv4Src), track(rt.Gateway.Zone, TableOutward, true, flow.SourceNAT(ip)))
+}
+
+// leavePlain is the same with SNAT off.
+func leavePlain(d *draft, rt *router) {
+	d.add(TableExit, exitGateway, flow.Match{rt.has(), isIPv4()}, "leaves with its own address", flow.Goto{Table: TableNextHop})
 }
 
 // leaveByFloating sends out what has a floating IP, also what answers those who came by it.
@@ -71,13 +72,4 @@ func leaveByFloating(d *draft, rt *router, ip *signalbox.FloatingIP) {
 	d.add(TableExit, exitFloating, flow.Match{rt.has(), isIPv4(), flow.Is(flow.IPv4Src, flow.Addr(ip.FixedAddr))},
 		"lets "+ip.FixedAddr.String()+" leave from "+ip.Addr.String(),
 		keepPlain(flow.IPv4Src), track(rt.Gateway.Zone, TableOutward, true, flow.SourceNAT(ip.Addr)))
-	d.add(TableOutward, 100, flow.Match{rt.has(), isIPv4(), flow.IsSub(Plain, flow.Addr(ip.FixedAddr).Lo), flow.Is(flow.IPv4Src, flow.Addr(ip.Addr))},
-		"lets out "+ip.FixedAddr.String()+" as "+ip.Addr.String(), flow.Goto{Table: TableNextHop})
 }
-
-// Table 62, outward: has it been translated to that?
-//
-// Told:    Router, Plain.
-// Leaves:  nothing new.
-// Onwards: to nexthop. Dropped is what conntrack did not translate, since it has no port left: an inner
-//          address never goes out.

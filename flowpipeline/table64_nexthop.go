@@ -20,8 +20,6 @@ const (
 )
 
 func refuseLarger(d *draft) {
-	d.add(TableExit, exitRefused, flow.Match{flow.IsSub(Larger, 1)}, "refuses what does not fit outside", refuse(PuntTooLarge)...)
-	d.add(TableInward, nextHopRefused, flow.Match{flow.IsSub(Larger, 1)}, "refuses from outside what does not fit inside", refuse(PuntTooLarge)...)
 	d.add(TableNextHop, nextHopRefused, flow.Match{flow.IsSub(Larger, 1)}, "refuses what does not fit into the next network",
 		refuse(PuntTooLarge)...)
 }

@@ -35,13 +35,15 @@ func depart(d *draft, rt *router, host uuid.UUID) {
 	}
 }
 
-// departOutside sends on to an external network, from an outer MAC that no other host uses.
+// departOutside sends on to an external network, from an outer MAC that no other host uses. Egress is done with: where the
+// packet comes in again at once, nobody must take it for the network that it is too large for.
 func departOutside(d *draft, priority uint16, match flow.Match, o *outlet, mac flow.Value) {
 	d.add(TableDeparture, priority, append(match, isIPv4(), flow.IsSub(Egress, o.key)),
 		"sends on to outside",
 		flow.Load{Dst: flow.EthSrc.Whole(), Value: mac},
 		flow.DecTTL{},
 		flow.Load{Dst: Network, Value: flow.Num(o.key)},
+		flow.Load{Dst: Egress, Value: flow.Num(0)},
 		flow.Load{Dst: Routed, Value: flow.Num(0)},
 		flow.Load{Dst: Router, Value: flow.Num(0)},
 		flow.Resubmit{Table: TableSwitching})

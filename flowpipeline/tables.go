@@ -70,6 +70,7 @@ const (
 	hop                          // take one from the TTL
 	back                         // resubmit to an earlier table: the TTL must bound it
 	tracked                      // conntrack, which may translate addresses
+	untracked                    // forget what conntrack did
 )
 
 // whole is shorthand for fields written as a whole.
@@ -114,7 +115,7 @@ func Tables() []Table {
 		{TableSwitching, "switching", "where is this MAC, on this network?",
 			fields{flow.Reg0, flow.Reg3, flow.EthDst},
 			append([]flow.Subfield{TargetPort, Piece, Router, Fabric}, whole(flow.InPort, flow.TunID, flow.TunDst, flow.VLANVID, flow.EthSrc)...),
-			tables{TableFlood, TableArrival, TableRouter, TableOutput}, []verb{toPort, tagged}, nil},
+			tables{TableFlood, TableArrival, TableRouter, TableOutput}, []verb{toPort, tagged, untracked}, nil},
 		{TableFlood, "flood", "who gets a copy?",
 			fields{flow.Reg0, flow.Reg3},
 			append([]flow.Subfield{TargetPort}, whole(flow.TunID, flow.TunDst, flow.VLANVID)...),
@@ -161,7 +162,7 @@ func Tables() []Table {
 			tables{TableDeparture, TableRefusal}, nil, refuse(PuntNoNeighbour)},
 		{TableDeparture, "departure", "from which MAC does the router send it on?",
 			fields{flow.Reg5, flow.Reg7, flow.EthType, flow.IPv4Src},
-			append([]flow.Subfield{Network, Routed, Router}, whole(flow.EthSrc)...),
+			append([]flow.Subfield{Network, Egress, Routed, Router}, whole(flow.EthSrc)...),
 			tables{TableSwitching}, []verb{hop, back}, nil},
 		{TableRefusal, "refusal", "may the controller tell the sender why it does not go on?",
 			fields{flow.Reg1, flow.Reg5},
@@ -260,6 +261,8 @@ func (c *contract) allows(a flow.Action) bool {
 		return c.may(metered)
 	case flow.CT:
 		return a.Table > c.ID && c.leadsTo(a.Table) && c.may(tracked)
+	case flow.CTClear:
+		return c.may(untracked)
 	case flow.PushVLAN, flow.PopVLAN:
 		return c.may(tagged)
 	}

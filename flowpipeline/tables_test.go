@@ -37,7 +37,7 @@ func TestTablesAreInTheOrderOfTheWalk(t *testing.T) {
 			t.Errorf("%s comes after %s", tables[i-1].Name, table.Name)
 		}
 		for _, next := range table.Next {
-			back := table.ID == TableDeparture && next == TableSwitching
+			back := (table.ID == TableDeparture || table.ID == TableArrival) && next == TableSwitching
 			if next <= table.ID && !back || contracts[next] == nil {
 				t.Errorf("%s sends packets to %d, which is not a later table", table.Name, next)
 			}
@@ -100,6 +100,8 @@ func TestAFlowThatBreaksItsContractIsRefused(t *testing.T) {
 		"goto_back":   {flow.New(TableDeparture, 1, nil, why, flow.Goto{Table: TableSwitching}), "may not do"},
 		"hop":         {flow.New(TableRouting, 1, nil, why, flow.DecTTL{}), "may not do"},
 		"size":        {flow.New(TableRouting, 1, nil, why, flow.CheckLarger{Size: 1514, Dst: Larger}), "may not do"},
+		"track":       {flow.New(TableSwitching, 1, nil, why, flow.CT{Zone: 1, Table: TableArrival}), "may not do"},
+		"untrack":     {flow.New(TableExit, 1, nil, why, flow.CTClear{}), "may not do"},
 		"tag":         {flow.New(TableServices, 1, nil, why, flow.PushVLAN{}), "may not do"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,19 +17,23 @@ import (
 
 // topology is a small world written as text, one thing a line:
 //
-//	host a 192.0.2.1 vxlan=101 physnet1=201     its tunnel address (- for none), its tunnel and patch ports
+//	host a 192.0.2.1 vxlan=101 physnet1=201     its tunnel address (- for none), its tunnel ports, its mappings' patch ports
 //	network blue vxlan 1001                     local | flat PHYSICAL | vlan PHYSICAL ID | a tunnel type and ID
-//	subnet blue 10.0.0.0/24 dhcp
+//	subnet blue 10.0.0.0/24 dhcp                or: gateway 10.0.0.254
 //	port vm1 blue fa:16:3e:00:00:01 10.0.0.3 on a tap1 11
 //	server dhcp-blue blue fa:16:3e:00:00:02 10.0.0.2
 //	router main 10.9.0.0/16>10.0.0.9            its static routes
 //	interface main blue fa:16:3e:00:01:01 10.0.0.1
+//	gateway main ext fa:16:3e:00:09:01 203.0.113.11 on a snat zone 5      or: plain; "on -" is nowhere
+//	floating 203.0.113.21 fa:16:3e:00:09:21 ext vm1 10.0.0.3 main         - - -: of no port
+//	neighbour ext 203.0.113.254 52:54:00:00:00:fe
 //	unknown a vnet9 19                          an interface that nobody knows
 //
 // A line that ends in "down" has admin_state_up false, a network's that ends in "mtu 1400" an MTU. Addresses
 // are joined by commas, "-" is none; a port without "on" is not bound. Keys are given out in the order of
 // lines: networks and routers from 0x1, ports from 0x11. Host a has MAC 0e:00:00:00:00:01, and so on. The
-// router's interface on blue is a port called main-blue.
+// router's interface on blue is a port called main-blue, its gateway main-ext; a floating IP and its own port are called
+// by the address.
 type topology struct {
 	hosts    []string
 	host     map[string]*signalbox.Host
@@ -37,6 +41,8 @@ type topology struct {
 	subnet   map[string]*signalbox.Subnet // by CIDR and network
 	port     map[string]*signalbox.Port
 	router   map[string]*signalbox.Router
+	floating map[string]*signalbox.FloatingIP
+	heard    []signalbox.Neighbour
 	switches map[string]*Switch
 	names    map[uuid.UUID]string
 	order    []string // ports
@@ -59,7 +65,7 @@ func parseTopology(t testing.TB, path, text string) *topology {
 	t.Helper()
 	w := &topology{host: map[string]*signalbox.Host{}, network: map[string]*signalbox.Network{},
 		subnet: map[string]*signalbox.Subnet{}, port: map[string]*signalbox.Port{},
-		router: map[string]*signalbox.Router{}, switches: map[string]*Switch{}, names: map[uuid.UUID]string{}}
+		router: map[string]*signalbox.Router{}, floating: map[string]*signalbox.FloatingIP{}, switches: map[string]*Switch{}, names: map[uuid.UUID]string{}}
 	lines := bufio.NewScanner(strings.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		line, _, _ := strings.Cut(lines.Text(), "#")
@@ -85,7 +91,7 @@ func (w *topology) read(words []string) (err error) {
 	switch name := words[1]; words[0] {
 	case "host":
 		h := &signalbox.Host{ID: idOf("host", name), Name: name, DatapathID: signalbox.DatapathID(len(w.host) + 1),
-			MAC: signalbox.MAC{0x0e, 0, 0, 0, 0, byte(len(w.host) + 1)}}
+			MAC: signalbox.MAC{0x0e, 0, 0, 0, 0, byte(len(w.host) + 1)}, Mappings: map[string]string{}}
 		if words[2] != "-" {
 			h.TunnelIP = netip.MustParseAddr(words[2])
 		}
@@ -95,7 +101,7 @@ func (w *topology) read(words []string) (err error) {
 			if t := signalbox.NetworkType(what); t.Tunnelled() {
 				s.Tunnels[t] = number(no)
 			} else {
-				s.Patches[what] = number(no)
+				s.Patches[what], h.Mappings[what] = number(no), "br-"+what
 			}
 		}
 		w.hosts, w.host[name], w.switches[name] = append(w.hosts, name), h, s
@@ -115,7 +121,12 @@ func (w *topology) read(words []string) (err error) {
 		w.network[name], w.names[n.ID] = n, name
 	case "subnet":
 		s := &signalbox.Subnet{ID: idOf("subnet", name+words[2]), NetworkID: idOf("network", name), CIDR: netip.MustParsePrefix(words[2])}
-		s.EnableDHCP = len(words) > 3 && words[3] == "dhcp"
+		switch {
+		case len(words) > 3 && words[3] == "dhcp":
+			s.EnableDHCP = true
+		case len(words) > 4 && words[3] == "gateway":
+			s.GatewayIP = netip.MustParseAddr(words[4])
+		}
 		w.subnet[name+words[2]] = s
 	case "port", "server":
 		p := &signalbox.Port{ID: idOf("port", name), Key: signalbox.PortKey(0x11 + len(w.port)), AdminStateUp: up,
@@ -156,12 +167,40 @@ func (w *topology) read(words []string) (err error) {
 		p.FixedIPs = append(p.FixedIPs, w.fixedIP(network, netip.MustParseAddr(words[4])))
 		w.port[name], w.names[p.ID] = p, name
 		w.order = append(w.order, name)
+	case "gateway":
+		p := w.bare(name+"-"+words[2], words[2], words[3], words[4], signalbox.RoleRouterGateway)
+		p.RouterID = idOf("router", name)
+		g := &signalbox.Gateway{PortID: p.ID, NetworkID: p.NetworkID, FixedIPs: p.FixedIPs, EnableSNAT: words[7] == "snat", Zone: signalbox.Zone(number(words[9]))}
+		if words[6] != "-" {
+			g.Host = idOf("host", words[6])
+		}
+		w.router[name].Gateway = g
+	case "floating":
+		p := w.bare(name, words[3], words[2], name, signalbox.RoleFloatingIP)
+		f := &signalbox.FloatingIP{ID: idOf("floating", name), NetworkID: p.NetworkID, OwnPortID: p.ID, Addr: p.FixedIPs[0].Addr, MAC: p.MAC}
+		if words[4] != "-" {
+			f.PortID, f.FixedAddr, f.RouterID = idOf("port", words[4]), netip.MustParseAddr(words[5]), idOf("router", words[6])
+		}
+		w.floating[name], w.names[f.ID] = f, name
+	case "neighbour":
+		w.heard = append(w.heard, signalbox.Neighbour{ID: idOf("neighbour", words[2]), NetworkID: idOf("network", name),
+			Addr: netip.MustParseAddr(words[2]), MAC: signalbox.MustMAC(words[3])})
 	case "unknown":
 		w.switches[name].Interfaces[words[2]] = Interface{Name: words[2], OFPort: number(words[3]), Unknown: true}
 	default:
 		return fmt.Errorf("%q is not a thing of a topology", words[0])
 	}
 	return nil
+}
+
+// bare makes a port that is bound to nothing.
+func (w *topology) bare(name, network, mac, addr string, role signalbox.Role) *signalbox.Port {
+	p := &signalbox.Port{ID: idOf("port", name), Key: signalbox.PortKey(0x11 + len(w.port)), AdminStateUp: true,
+		NetworkID: idOf("network", network), MAC: signalbox.MustMAC(mac), Role: role}
+	p.FixedIPs = append(p.FixedIPs, w.fixedIP(network, netip.MustParseAddr(addr)))
+	w.port[name], w.names[p.ID] = p, name
+	w.order = append(w.order, name)
+	return p
 }
 
 func number(s string) uint32 {
@@ -199,6 +238,10 @@ func (w *topology) delta() *signalbox.Delta {
 	for _, p := range w.port {
 		d.Ports = append(d.Ports, *p)
 	}
+	for _, f := range w.floating {
+		d.FloatingIPs = append(d.FloatingIPs, *f)
+	}
+	d.Neighbours = w.heard
 	return d
 }
 

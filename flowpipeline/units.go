@@ -63,7 +63,9 @@ func compileHost(u Unit, r *Reader) Compiled {
 	admitSilentNeighbours(d)
 	keepLinkLocalFrames(d)
 	admitToRouting(d)
-	admitArrivals(d)
+	refuseExpiredArrivals(d)
+	refuseLargerInward(d)
+	refuseLargerAtExit(d)
 	refuseLarger(d)
 	here, outlets := r.NetworksOn(u.Host), r.Outlets(u.Host)
 	routers, far := reach(r, here, outlets)
@@ -161,7 +163,7 @@ func compileFarNetwork(u Unit, r *Reader) Compiled {
 	}
 	switchUnknown(d, r, &n, u.ID)
 	for _, m := range r.Members(u.ID) {
-		if m.Up && (m.Host != uuid.Nil || m.Role == signalbox.RoleRouterInterface) {
+		if m.Up && (m.Host != uuid.Nil || m.Role != signalbox.RoleVIF && m.Role != signalbox.RoleDHCP) {
 			d.out.Children = append(d.out.Children, Unit{Host: u.Host, Kind: FarPortUnit, ID: m.Port})
 		}
 	}
@@ -225,6 +227,8 @@ func compileFarPort(u Unit, r *Reader) Compiled {
 	case !ok:
 	case row.Role == signalbox.RoleRouterInterface:
 		compileInterface(d, r, &n, row)
+	case row.Role == signalbox.RoleRouterGateway, row.Role == signalbox.RoleFloatingIP:
+		nextHop(d, &n, row)
 	case row.Binding != nil && row.Binding.HostID != u.Host && switchRemote(d, r, &n, row):
 		nextHop(d, &n, row)
 	}
