@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -22,7 +23,16 @@ const (
 	worldPorts    = 8
 	worldRouters  = 3
 	worldEnds     = 5 // interfaces of routers: ports with numbers after the others'
+	worldFloating = 4 // behind those are the routers' gateway ports, and behind these the floating IPs' own
+	worldOutside  = 3 // neighbours
+
+	firstGateway  = worldPorts + worldEnds
+	firstFloating = firstGateway + worldRouters
+	worldNumbers  = firstFloating + worldFloating
 )
+
+// What hosts have mappings for. A flat network has its physical network for itself.
+var worldPhysical = []string{"physnet1", "flat0", "flat1", "flat2", "flat3"}
 
 // world is a compiler that is told of changes as they come, and the switches as its changes leave them.
 type world struct {
@@ -32,6 +42,8 @@ type world struct {
 	subnets  map[uuid.UUID]*signalbox.Subnet
 	ports    map[uuid.UUID]*signalbox.Port
 	routers  map[uuid.UUID]*signalbox.Router
+	floating map[uuid.UUID]*signalbox.FloatingIP
+	heard    map[uuid.UUID]*signalbox.Neighbour
 	switches map[uuid.UUID]*Switch
 	joined   map[uuid.UUID]bool
 	held     map[uuid.UUID]map[flow.Cookie]flow.Flow
@@ -42,7 +54,8 @@ func newWorld() *world {
 	return &world{c: NewCompiler(),
 		hosts: map[uuid.UUID]*signalbox.Host{}, networks: map[uuid.UUID]*signalbox.Network{},
 		subnets: map[uuid.UUID]*signalbox.Subnet{}, ports: map[uuid.UUID]*signalbox.Port{},
-		routers: map[uuid.UUID]*signalbox.Router{}, switches: map[uuid.UUID]*Switch{}, joined: map[uuid.UUID]bool{},
+		routers: map[uuid.UUID]*signalbox.Router{}, floating: map[uuid.UUID]*signalbox.FloatingIP{},
+		heard: map[uuid.UUID]*signalbox.Neighbour{}, switches: map[uuid.UUID]*Switch{}, joined: map[uuid.UUID]bool{},
 		held: map[uuid.UUID]map[flow.Cookie]flow.Flow{}, meters: map[uuid.UUID]map[uint32]flow.RateLimit{}}
 }
 
@@ -63,6 +76,12 @@ func (w *world) drawHost(t *rapid.T, n int) {
 	if mostly(t, "mac") {
 		h.MAC = signalbox.MAC{0x0e, 0, 0, 0, byte(rapid.IntRange(0, 1).Draw(t, "made")), byte(n)}
 	}
+	h.Mappings = map[string]string{}
+	for _, physical := range worldPhysical {
+		if mostly(t, "mapping") {
+			h.Mappings[physical] = "br-" + physical
+		}
+	}
 	w.hosts[h.ID] = h
 	w.c.Facts.Apply(&signalbox.Delta{Hosts: []signalbox.Host{*h}})
 }
@@ -74,7 +93,7 @@ func (w *world) drawNetwork(t *rapid.T, n int) {
 		signalbox.GRE, signalbox.VXLAN, signalbox.VXLAN}).Draw(t, "type")
 	switch number := uint32(100*n + rapid.IntRange(1, 2).Draw(t, "segment")); {
 	case net.Segment.Type == signalbox.Flat:
-		net.Segment.Physical = fmt.Sprint("flat", n) // a flat network has its physical network for itself
+		net.Segment.Physical = fmt.Sprint("flat", n)
 	case net.Segment.Type == signalbox.VLAN:
 		net.Segment.Physical, net.Segment.ID = "physnet1", number
 	case net.Segment.Type.Tunnelled():
@@ -87,6 +106,9 @@ func (w *world) drawNetwork(t *rapid.T, n int) {
 func (w *world) drawSubnet(t *rapid.T, network, version int) {
 	s := &signalbox.Subnet{ID: subnetID(network, version), NetworkID: id("network", network), EnableDHCP: rapid.Bool().Draw(t, "dhcp"),
 		CIDR: netip.MustParsePrefix("2001:db8::/64")}
+	if rapid.Bool().Draw(t, "gateway") {
+		s.GatewayIP = netip.AddrFrom4([4]byte{10, 0, 0, byte(240 + rapid.IntRange(0, worldOutside).Draw(t, "by"))})
+	}
 	if version == 4 {
 		s.CIDR = netip.MustParsePrefix(rapid.SampledFrom([]string{"10.0.0.0/24", fmt.Sprintf("10.%d.0.0/16", network), "10.0.0.128/25", "10.0.0.8/31"}).Draw(t, "cidr"))
 	}
@@ -144,6 +166,9 @@ func (w *world) drawPort(t *rapid.T, n int) {
 
 func (w *world) drawRouter(t *rapid.T, n int) {
 	r := &signalbox.Router{ID: id("router", n), Key: signalbox.RouterKey(n + 1), AdminStateUp: mostly(t, "up"), Name: rapid.StringN(0, 3, 3).Draw(t, "name")}
+	if old := w.routers[r.ID]; old != nil {
+		r.Gateway = old.Gateway
+	}
 	for range rapid.IntRange(0, 3).Draw(t, "routes") {
 		r.Routes = append(r.Routes, signalbox.Route{
 			Destination: netip.MustParsePrefix(rapid.SampledFrom([]string{"0.0.0.0/0", "10.0.0.0/24", "10.0.0.0/8", "192.0.2.7/24", "2001:db8::/32"}).Draw(t, "to")),
@@ -151,6 +176,100 @@ func (w *world) drawRouter(t *rapid.T, n int) {
 	}
 	w.routers[r.ID] = r
 	w.c.Facts.Apply(&signalbox.Delta{Routers: []signalbox.Router{*r}})
+}
+
+// drawGateway lets a router have a way out, another one, or none; its port may be told of before it, after it or not at all.
+func (w *world) drawGateway(t *rapid.T, n int) {
+	old := w.routers[id("router", n)]
+	if old == nil {
+		return
+	}
+	r := *old
+	what := rapid.SampledFrom([]string{"set", "set", "host", "host", "snat", "zone", "clear", "port"}).Draw(t, "what")
+	if r.Gateway == nil {
+		what = "set"
+	}
+	g, no := signalbox.Gateway{PortID: id("port", firstGateway+n)}, firstGateway+n
+	if r.Gateway != nil {
+		g = *r.Gateway
+	}
+	r.Gateway = &g
+	switch what {
+	case "set":
+		network := rapid.IntRange(0, worldNetworks-1).Draw(t, "network")
+		g.NetworkID, g.EnableSNAT, g.Zone = id("network", network), rapid.Bool().Draw(t, "snat"), signalbox.Zone(n+1)
+		g.Host = uuid.Nil
+		g.FixedIPs = nil
+		for i := range rapid.IntRange(0, 2).Draw(t, "v4") {
+			g.FixedIPs = append(g.FixedIPs, signalbox.FixedIP{SubnetID: subnetID(network, 4), Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(210 + 2*n + i)})})
+		}
+		fallthrough
+	case "host":
+		if mostly(t, "placed") {
+			g.Host = id("host", rapid.IntRange(0, worldHosts-1).Draw(t, "on"))
+		}
+	case "snat":
+		g.EnableSNAT = !g.EnableSNAT
+	case "zone":
+		g.Zone = signalbox.Zone(n + 1 + 10*rapid.IntRange(0, 1).Draw(t, "zone"))
+	case "clear":
+		r.Gateway = nil
+	}
+	p := &signalbox.Port{ID: id("port", no), Key: signalbox.PortKey(no + 1), NetworkID: g.NetworkID, AdminStateUp: mostly(t, "up"), FixedIPs: g.FixedIPs,
+		MAC:  signalbox.MAC{byte(rapid.SampledFrom([]int{0xfa, 0xfa, 0xfb, 0xfc}).Draw(t, "mac")), 0, 0, 0, 2, byte(n)},
+		Role: signalbox.RoleRouterGateway, RouterID: r.ID}
+	tell := []func(){
+		func() { w.routers[r.ID] = &r; w.c.Facts.Apply(&signalbox.Delta{Routers: []signalbox.Router{r}}) },
+		func() { w.ports[p.ID] = p; w.c.Facts.Apply(&signalbox.Delta{Ports: []signalbox.Port{*p}}) },
+	}
+	for _, row := range rapid.Permutation(tell).Draw(t, "order")[:rapid.IntRange(1, 2).Draw(t, "told")] {
+		row()
+	}
+}
+
+// drawFloating draws a floating IP: of a port that is no other's, of no port, or of one that is not there.
+func (w *world) drawFloating(t *rapid.T, n int) {
+	no := firstFloating + n
+	ip := &signalbox.FloatingIP{ID: id("floatingip", n), OwnPortID: id("port", no), Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(230 + n)}),
+		NetworkID: id("network", n%worldNetworks), MAC: signalbox.MAC{0xfa, 0, 0, 0, 3, byte(n)}, Status: signalbox.Down}
+	if old := w.floating[ip.ID]; old != nil {
+		*ip = *old
+	}
+	switch what := rapid.SampledFrom([]string{"associate", "associate", "associate", "none", "network", "mac", "status"}).Draw(t, "what"); what {
+	case "associate":
+		port := 2*n + rapid.IntRange(0, 1).Draw(t, "port")
+		ip.PortID, ip.FixedAddr = id("port", port), netip.AddrFrom4([4]byte{10, 0, 0, byte(10*port + rapid.IntRange(0, 1).Draw(t, "fixed"))})
+		ip.RouterID = id("router", rapid.IntRange(0, worldRouters-1).Draw(t, "router"))
+		if r := w.routers[ip.RouterID]; r != nil && r.Gateway != nil && mostly(t, "right") {
+			ip.NetworkID = r.Gateway.NetworkID
+		}
+	case "none":
+		ip.PortID, ip.FixedAddr, ip.RouterID = uuid.Nil, netip.Addr{}, uuid.Nil
+	case "network":
+		ip.NetworkID = id("network", rapid.IntRange(0, worldNetworks-1).Draw(t, "network"))
+	case "mac":
+		ip.MAC[0] = byte(rapid.SampledFrom([]int{0xfa, 0xfb, 0xfc}).Draw(t, "mac"))
+	case "status":
+		ip.Status, ip.Description = signalbox.Active, rapid.StringN(0, 3, 3).Draw(t, "description")
+	}
+	w.floating[ip.ID] = ip
+	w.c.Facts.Apply(&signalbox.Delta{FloatingIPs: []signalbox.FloatingIP{*ip}})
+	if mostly(t, "own port") {
+		p := &signalbox.Port{ID: ip.OwnPortID, Key: signalbox.PortKey(no + 1), NetworkID: ip.NetworkID, AdminStateUp: true, MAC: ip.MAC,
+			Role: signalbox.RoleFloatingIP, FixedIPs: []signalbox.FixedIP{{SubnetID: subnetID(n%worldNetworks, 4), Addr: ip.Addr}}}
+		w.ports[p.ID] = p
+		w.c.Facts.Apply(&signalbox.Delta{Ports: []signalbox.Port{*p}})
+	}
+}
+
+func (w *world) drawNeighbour(t *rapid.T, n int) {
+	who := &signalbox.Neighbour{ID: id("neighbour", n), NetworkID: id("network", rapid.IntRange(0, worldNetworks-1).Draw(t, "network")),
+		Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(240 + n)}), MAC: signalbox.MAC{byte(rapid.SampledFrom([]int{0x52, 0x54, 0x55}).Draw(t, "mac")), 0, 0, 0, 4, byte(n)}}
+	if !mostly(t, "v4") {
+		who.Addr = netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", 240+n))
+	}
+	w.heard[who.ID] = who
+	w.c.Facts.Apply(&signalbox.Delta{Neighbours: []signalbox.Neighbour{*who}})
 }
 
 // drawInterface draws an interface of a router, or one thing of one that is there: among these, that it was
@@ -198,7 +317,7 @@ func (w *world) drawSwitch(t *rapid.T, n int) {
 			s.Tunnels[kind] = uint32(100 + i)
 		}
 	}
-	for i, physical := range []string{"physnet1", "flat0", "flat1", "flat2", "flat3"} {
+	for i, physical := range worldPhysical {
 		if mostly(t, "patch") {
 			s.Patches[physical] = uint32(200 + i)
 		}
@@ -272,6 +391,15 @@ func (w *world) populate(t *rapid.T) {
 	for n := range worldEnds {
 		w.drawInterface(t, n)
 	}
+	for n := range worldRouters {
+		w.drawGateway(t, n)
+	}
+	for n := range worldFloating {
+		w.drawFloating(t, n)
+	}
+	for n := range worldOutside {
+		w.drawNeighbour(t, n)
+	}
 }
 
 func (w *world) join(n int) {
@@ -297,6 +425,8 @@ func (w *world) drop(kind signalbox.Kind, n int) {
 	delete(w.subnets, ref.ID)
 	delete(w.ports, ref.ID)
 	delete(w.routers, ref.ID)
+	delete(w.floating, ref.ID)
+	delete(w.heard, ref.ID)
 	w.c.Facts.Apply(&signalbox.Delta{Gone: []signalbox.Ref{ref}})
 }
 
@@ -307,7 +437,9 @@ func (w *world) change(t *rapid.T) {
 	port := rapid.IntRange(0, worldPorts-1).Draw(t, "port")
 	router := rapid.IntRange(0, worldRouters-1).Draw(t, "router")
 	end := rapid.IntRange(0, worldEnds-1).Draw(t, "end")
-	switch rapid.IntRange(0, 34).Draw(t, "change") {
+	floating := rapid.IntRange(0, worldFloating-1).Draw(t, "floating")
+	neighbour := rapid.IntRange(0, worldOutside-1).Draw(t, "neighbour")
+	switch rapid.IntRange(0, 50).Draw(t, "change") {
 	case 0:
 		w.drawHost(t, host)
 	case 1, 2:
@@ -336,7 +468,7 @@ func (w *world) change(t *rapid.T) {
 		delete(w.ports, id("port", port)) // forgotten by a whole view, not by name
 		w.c.Facts.Apply(w.delta())
 	case 17:
-		w.drop(signalbox.KindPort, worldPorts+end)
+		w.drop(signalbox.KindPort, worldPorts+rapid.IntRange(0, worldNumbers-worldPorts-1).Draw(t, "other port"))
 	case 18:
 		w.drop(signalbox.KindRouter, router)
 	case 19:
@@ -346,6 +478,20 @@ func (w *world) change(t *rapid.T) {
 		w.drawRouter(t, router)
 	case 23, 24, 25, 26:
 		w.drawInterface(t, end)
+	case 27, 28, 29, 30, 31:
+		w.drawGateway(t, router)
+	case 32, 33, 34, 35, 36:
+		w.drawFloating(t, floating)
+	case 37, 38:
+		w.drawNeighbour(t, neighbour)
+	case 39:
+		w.drop(signalbox.KindFloatingIP, floating)
+	case 40:
+		w.drop(signalbox.KindNeighbour, neighbour)
+	case 41:
+		delete(w.floating, id("floatingip", floating))
+		delete(w.heard, id("neighbour", neighbour))
+		w.c.Facts.Apply(w.delta())
 	default:
 		w.drawPort(t, port)
 	}
@@ -367,6 +513,12 @@ func (w *world) delta() *signalbox.Delta {
 	}
 	for _, p := range w.ports {
 		d.Ports = append(d.Ports, *p)
+	}
+	for _, ip := range w.floating {
+		d.FloatingIPs = append(d.FloatingIPs, *ip)
+	}
+	for _, n := range w.heard {
+		d.Neighbours = append(d.Neighbours, *n)
 	}
 	return d
 }
@@ -458,6 +610,21 @@ func (w *world) check(t *rapid.T) {
 	}
 	if len(w.c.units) != len(fresh.units) || len(w.c.readers) != len(fresh.readers) {
 		t.Fatalf("%d units and %d facts read; from nothing %d and %d", len(w.c.units), len(w.c.readers), len(fresh.units), len(fresh.readers))
+	}
+	w.indexesAre(t, fresh.Facts)
+}
+
+// indexesAre: nothing is left in an index, and nothing is missing.
+func (w *world) indexesAre(t *rapid.T, want *Facts) {
+	got := w.c.Facts
+	for name, pair := range map[string][2]any{
+		"members": {got.members, want.members}, "present": {got.present, want.present}, "ends": {got.ends, want.ends},
+		"joined": {got.joined, want.joined}, "keys": {got.keys, want.keys}, "blocks": {got.blocks, want.blocks},
+		"outside": {got.outside, want.outside},
+	} {
+		if !reflect.DeepEqual(pair[0], pair[1]) {
+			t.Fatalf("%s is\n%v\nand from nothing\n%v", name, pair[0], pair[1])
+		}
 	}
 }
 

@@ -100,6 +100,7 @@ var (
 	traceStep    = regexp.MustCompile(`(?m)^\s*\d+\. .*cookie (0x[0-9a-f]+)`)
 	traceActions = regexp.MustCompile(`(?m)^Datapath actions: (.*)$`)
 	traceTunnel  = regexp.MustCompile(`(?m)^\s*(?:set_field:(\S+)->tun_id|set_field:(\S+)->tun_dst|output:(\d+))$`)
+	vlanOfPacket = regexp.MustCompile(`dl_vlan=(\d+)`)
 	vlanAction   = regexp.MustCompile(`^push_vlan\(vid=(\d+)`)
 )
 
@@ -125,10 +126,14 @@ func (l *lab) walk(host, packet string) walk {
 	if len(passes) == 0 {
 		l.t.Fatalf("no actions in\n%s", out)
 	}
-	for _, m := range passes { // one more for each time through conntrack
+	tag := ""
+	if m := vlanOfPacket.FindStringSubmatch(packet); m != nil {
+		tag = " VLAN " + m[1]
+	}
+	for _, m := range passes { // one more for each time through conntrack, where tags have been taken off
 		var ends []string
-		ends, tunnels = l.endsFrom(m[1], tunnels)
-		w.ends = append(w.ends, ends...)
+		ends, tunnels = l.endsFrom(m[1], tag, tunnels)
+		w.ends, tag = append(w.ends, ends...), ""
 	}
 	return w
 }
@@ -156,9 +161,8 @@ func (l *lab) tunnels(host, trace string) []string {
 
 // endsFrom reads datapath actions: "tap1", "vxlan 1001 to 192.0.2.2", "physnet1 VLAN 100", "controller", "drop".
 // What depends on the packet's size is "more than 1464 bytes: controller". It returns also the tunnel copies that are left
-// for the actions behind these.
-func (l *lab) endsFrom(actions string, tunnels []string) (ends, left []string) {
-	tag := ""
+// for the actions behind these. The tag is what the packet has so far.
+func (l *lab) endsFrom(actions, tag string, tunnels []string) (ends, left []string) {
 	for _, a := range splitActions(actions) {
 		switch {
 		case a == "drop":
@@ -176,7 +180,7 @@ func (l *lab) endsFrom(actions string, tunnels []string) (ends, left []string) {
 			size := strings.TrimPrefix(branches[0], "size=")
 			for i, branch := range []string{"gt(", "le("} {
 				var inner []string
-				inner, tunnels = l.endsFrom(strings.TrimSuffix(strings.TrimPrefix(branches[1+i], branch), ")"), tunnels)
+				inner, tunnels = l.endsFrom(strings.TrimSuffix(strings.TrimPrefix(branches[1+i], branch), ")"), tag, tunnels)
 				for _, end := range inner {
 					ends = append(ends, []string{"more than ", "up to "}[i]+size+" bytes: "+end)
 				}

@@ -1,7 +1,6 @@
 package flowpipeline
 
 import (
-	"math"
 	"net/netip"
 
 	"github.com/google/uuid"
@@ -65,8 +64,8 @@ func arriveAtRouter(d *draft, rt *router, ip netip.Addr) {
 // arriveAtFloating: what is for a floating address is for the port that it stands for.
 func arriveAtFloating(d *draft, r *Reader, rt *router, ip *signalbox.FloatingIP, inner uuid.UUID) {
 	actions := []flow.Action{keepPlain(flow.IPv4Dst)}
-	if mtu := r.MTU(inner); mtu > 0 && mtu < r.MTU(rt.out.network) && mtu+ethernetHeader <= math.MaxUint16 {
-		actions = append(actions, flow.CheckLarger{Size: uint16(mtu + ethernetHeader), Dst: Larger})
+	if mtu := r.MTU(inner); tooSmall(mtu, r.MTU(rt.out.network)) {
+		actions = append(actions, checkSize(mtu))
 	}
 	d.add(TableArrival, arrivalOuter, rt.to(ip.Addr), "is for "+ip.Addr.String(), append(actions, flow.Goto{Table: TableInward})...)
 }

@@ -145,7 +145,7 @@ func Tables() []Table {
 			[]flow.Subfield{Egress, NextHop, Punt},
 			tables{TableSize, TableRefusal}, nil, refuse(PuntNoRoute)},
 		{TableSize, "size", "does it fit there?",
-			fields{flow.Reg5, flow.Reg7},
+			fields{flow.Reg0, flow.Reg5, flow.Reg7},
 			[]flow.Subfield{Larger},
 			tables{TableExit, TableNextHop}, nil, []flow.Action{flow.Goto{Table: TableNextHop}}},
 		{TableExit, "exit", "which host sends this out, and from which address?",

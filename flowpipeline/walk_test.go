@@ -32,7 +32,16 @@ flood list being read, ` + "`reg4[0..7]`" + ` why the controller gets a packet. 
 
 A routed packet's walk is switching > router > routing > size > nexthop > departure, and from there back to switching on
 the next network. The sender's host does all of it; what arrives elsewhere is a frame like any other. Host *a* has no port of
-green: it knows green only because router main joins it to blue, has no way in from there and gets nobody's broadcasts.
+green: it knows green because router main joins it to blue, and gets nobody's broadcasts there.
+
+Out to the external network ext (0x4) it is switching > router > routing > size > exit > *conntrack* > outward > nexthop > departure >
+switching. vm1 has a floating IP, which its own host translates: it leaves from 203.0.113.21 and that address's own MAC.
+vm2 has none, and host *b* does not reach ext: in its exit table the packet goes, as it came, to main's gateway host, *a*. Here it comes in
+from the fabric, switching hands it to the router because *a* is that host, and it leaves from the gateway's 203.0.113.11.
+
+In from ext it is outside > switching > arrival > inward > *conntrack* > inside > router, and from there like any routed packet.
+` + "`reg8`" + ` keeps the address that conntrack is to translate: outward and inside let pass only what has become what it should.
+OVS plays a translation in a trace, but knows no connection there: that answers come in is proved with real packets.
 
 `
 
@@ -41,6 +50,7 @@ type proof struct{ what, packet string }
 
 func (l *lab) proofs() map[uint8][]proof {
 	const tunnel = "in_port=101,tun_id=1001,tun_src=192.0.2.2,tun_dst=192.0.2.1,eth_src=fa:16:3e:00:00:04,"
+	const outside = "in_port=202,dl_vlan=300,eth_src=52:54:00:00:00:fe,"
 	const vlan = "in_port=201,dl_vlan=100,eth_src=fa:16:3e:00:00:04,"
 	const ping = "icmp,icmp_type=8,icmp_code=0,nw_ttl=64"
 	ll := l.port["vm1"].MAC.LinkLocal().String()
@@ -66,11 +76,27 @@ func (l *lab) proofs() map[uint8][]proof {
 			{"vm1 asks for a lease", l.udp("vm1", "all", "0.0.0.0", "255.255.255.255", [2]int{68, 67})},
 			{"vm1 renews it at the server's own address", l.udp("vm1", "dhcp-blue", "10.0.0.3", "10.0.0.2", [2]int{68, 67})},
 		},
+		TableOutside: {
+			{"ext's router asks who has 203.0.113.21", outside + "eth_dst=ff:ff:ff:ff:ff:ff,arp,arp_op=1,arp_spa=203.0.113.254,arp_tpa=203.0.113.21"},
+			{"it answers the gateway's question", outside + "eth_dst=fa:16:3e:00:09:0b,arp,arp_op=2,arp_spa=203.0.113.254,arp_tpa=203.0.113.11"},
+			{"it announces itself", outside + "eth_dst=ff:ff:ff:ff:ff:ff,arp,arp_op=1,arp_spa=203.0.113.254,arp_tpa=203.0.113.254"},
+		},
+		TableArrival: {
+			{"a ping of 203.0.113.11", outside + "eth_dst=fa:16:3e:00:09:0b," + ping + ",nw_src=8.8.8.8,nw_dst=203.0.113.11"},
+			{"with the last TTL for 203.0.113.21", outside + "eth_dst=fa:16:3e:00:09:15,udp,nw_ttl=1,nw_dst=203.0.113.21"},
+			{"for vm1's inner address", outside + "eth_dst=fa:16:3e:00:09:0b,udp,nw_ttl=64,nw_dst=10.0.0.3"},
+		},
+		TableInward: {{"a ping of 203.0.113.21", outside + "eth_dst=fa:16:3e:00:09:15," + ping + ",nw_src=8.8.8.8,nw_dst=203.0.113.21"}},
+		TableInside: {{"for 203.0.113.11, and no connection", outside + "eth_dst=fa:16:3e:00:09:0b,udp,nw_ttl=64,nw_src=8.8.8.8,nw_dst=203.0.113.11"}},
+		TableExit:   {{"vm1 pings 8.8.8.8", l.send("vm1", "main-blue", "8.8.8.8", ping)}},
+		TableOutward: {
+			{"vm2 pings 8.8.8.8, and host b sends it here", tunnel + "eth_dst=fa:16:3e:00:00:01," + ping + ",nw_src=10.0.0.4,nw_dst=8.8.8.8"},
+		},
 		TableSwitching: {
 			{"vm1 pings vm2, on host b", l.ping("vm1", "vm2")},
 			{"r1 pings r2, which has the same addresses on another network", l.ping("r1", "r2")},
 			{"vm1 sends to a MAC that nobody has", l.from("vm1", "fa:16:3e:99:99:99", "icmp,nw_src=10.0.0.3")},
-			{"vm2 wants to be routed by our host, not its own", tunnel + "eth_dst=fa:16:3e:00:00:01,icmp,nw_dst=10.0.1.4"},
+			{"r2 wants to be routed by our host; its network has no router", vlan + "eth_dst=fa:16:3e:00:00:01,icmp,nw_dst=10.0.1.4"},
 			{"host b sends us a frame for vm2, which it has itself", tunnel + "eth_dst=fa:16:3e:00:00:04,icmp"},
 		},
 		TableFlood: {
@@ -85,11 +111,12 @@ func (l *lab) proofs() map[uint8][]proof {
 		TableEcho: {{"vm1 pings the router's address on green", l.send("vm1", "main-blue", "main-green", ping)}},
 		TableRouting: {
 			{"vm1 sends to 10.9.0.7, by the static route", l.send("vm1", "main-blue", "10.9.0.7", ping)},
-			{"vm1 sends to 10.8.0.7", l.send("vm1", "main-blue", "10.8.0.7", ping)},
+			{"vm1 sends to 8.8.8.8, by the gateway", l.send("vm1", "main-blue", "8.8.8.8", ping)},
 		},
 		TableSize: {{"vm1 pings g2, on host b", l.send("vm1", "main-blue", "g2", ping)}},
 		TableNextHop: {
 			{"vm1 pings 10.0.1.77, which no port has", l.send("vm1", "main-blue", "10.0.1.77", ping)},
+			{"vm1 pings 203.0.113.77, for which the controller will ask", l.send("vm1", "main-blue", "203.0.113.77", ping)},
 		},
 		TableDeparture: {{"vm1 pings vm2 by the router", l.send("vm1", "main-blue", "vm2", ping)}},
 		TableRefusal:   {{"vm1 sends to a service of the router's", l.send("vm1", "main-blue", "main-blue", "tcp,nw_ttl=64,tcp_dst=22")}},
@@ -119,7 +146,7 @@ func TestPacketWalkIsFresh(t *testing.T) {
 		b.WriteByte('\n')
 	}
 	page := strings.TrimRight(b.String(), "\n") + "\n"
-	if lines := strings.Count(page, "\n"); lines > 420 {
+	if lines := strings.Count(page, "\n"); lines > 600 {
 		t.Errorf("%d lines are too long a walk", lines)
 	}
 	golden(t, walkPage, page)
