@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strconv"
 
@@ -45,6 +46,7 @@ func (l *Lab) NewOutsider(ctx context.Context, name string, mac signalbox.MAC, a
 	if err := l.cable(ctx, m.NS, "eth0", m.Name+"-eth0", outside); err != nil {
 		return nil, err
 	}
+	m.pull = m.loseCard
 	return m, m.dress(ctx, address)
 }
 
@@ -86,6 +88,11 @@ func (vm *VM) dress(ctx context.Context, address netip.Prefix) error {
 	return err
 }
 
+func (vm *VM) loseCard(ctx context.Context) error {
+	_, err := vm.NS.Run(ctx, "ip", "link", "del", "eth0")
+	return err
+}
+
 // Route tells the machine to go to a destination ("default" for all) by a next hop.
 func (vm *VM) Route(ctx context.Context, destination string, via netip.Addr) error {
 	_, err := vm.NS.Run(ctx, "ip", "route", "replace", destination, "via", via.String())
@@ -101,6 +108,10 @@ func (l *Lab) NewTagged(ctx context.Context, access *Host, vlan int, name string
 	}
 	if err := veth(ctx, m.NS, "eth0", access.NS, name); err != nil {
 		return nil, err
+	}
+	m.pull = func(ctx context.Context) error {
+		_, err := access.Vsctl(ctx, "del-port", "br-ex", name)
+		return errors.Join(err, m.loseCard(ctx))
 	}
 	if _, err := access.Vsctl(ctx, "add-port", "br-ex", name, "tag="+strconv.Itoa(vlan)); err != nil {
 		return nil, err

@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// PingResult is what ping counted. Silence is the longest time between two answers; of StartPing only.
+// PingResult is what ping counted. Silence is the longest time without an answer, from the start to the end; of
+// StartPing only.
 type PingResult struct {
 	Sent, Received int
 	Silence        time.Duration
@@ -100,16 +101,14 @@ func readPing(out string, err error) (PingResult, error) {
 var pingAnswer = regexp.MustCompile(`(?m)^\[(\d+\.\d+)\] \d+ bytes from`)
 
 // longestSilence reads it from the times that ping -D prints, in seconds.
-func longestSilence(out string) (longest time.Duration) {
-	last := 0.0
+func longestSilence(out string, start, end time.Time) (longest time.Duration) {
+	last := start
 	for _, m := range pingAnswer.FindAllStringSubmatch(out, -1) {
-		at, _ := strconv.ParseFloat(m[1], 64)
-		if last != 0 {
-			longest = max(longest, time.Duration((at-last)*float64(time.Second)))
-		}
-		last = at
+		seconds, _ := strconv.ParseFloat(m[1], 64)
+		at := time.UnixMicro(int64(seconds * 1e6))
+		longest, last = max(longest, at.Sub(last)), at
 	}
-	return longest
+	return max(longest, end.Sub(last))
 }
 
 // StartPing pings until stop is called, which gives the count.
@@ -118,6 +117,7 @@ func (vm *VM) StartPing(ctx context.Context, to netip.Addr, interval time.Durati
 	cmd.Args[slices.Index(cmd.Args, "-q")] = "-D"
 	var out lockedBuffer
 	cmd.Stdout = &out
+	start := time.Now()
 	if err := vm.NS.Start(cmd); err != nil {
 		return nil, err
 	}
@@ -125,10 +125,11 @@ func (vm *VM) StartPing(ctx context.Context, to netip.Addr, interval time.Durati
 		return nil, err
 	}
 	return func() (PingResult, error) {
+		end := time.Now()
 		_ = cmd.Process.Signal(syscall.SIGINT) // makes it print its summary
 		err := cmd.Wait()
 		r, err := readPing(out.String(), err)
-		r.Silence = longestSilence(out.String())
+		r.Silence = longestSilence(out.String(), start, end)
 		return r, err
 	}, nil
 }

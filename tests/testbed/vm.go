@@ -25,7 +25,8 @@ type VM struct {
 	dir  string
 	mu   sync.Mutex
 	host *Host
-	tap  string // the interface's name on the host
+	tap  string                      // the interface's name on the host
+	pull func(context.Context) error // takes a machine outside off the external network; nil: it is a guest
 }
 
 // Plug says how a VIF is named and described on its host; each field alone lets the controller find the
@@ -166,6 +167,9 @@ func (vm *VM) Remove(ctx context.Context) error {
 	var errs []error
 	if vm.Host() != nil {
 		errs = append(errs, vm.Unplug(ctx))
+	}
+	if vm.pull != nil {
+		errs = append(errs, vm.pull(ctx)) // a namespace that goes takes its cables with it only some time later
 	}
 	errs = append(errs, vm.NS.remove())
 	vm.lab.mu.Lock()
