@@ -170,3 +170,117 @@ func BenchmarkOnePortChange(b *testing.B) {
 		})
 	}
 }
+
+const benchExternal = 1 << 21 // number of the external network
+
+// expose gives every router a gateway on one external network, which all hosts reach, dealt out over the hosts.
+func (e *estate) expose() *estate {
+	ext := signalbox.Network{ID: id("network", benchExternal), Key: benchExternal, AdminStateUp: true, MTU: 1500,
+		Segment: signalbox.Segment{Type: signalbox.Flat, Physical: "public"}}
+	block := signalbox.Subnet{ID: id("subnet", benchExternal), NetworkID: ext.ID, CIDR: netip.MustParsePrefix("203.0.0.0/16"),
+		GatewayIP: netip.MustParseAddr("203.0.255.254")}
+	e.delta.Networks, e.delta.Subnets = append(e.delta.Networks, ext), append(e.delta.Subnets, block)
+	for i := range e.delta.Hosts {
+		e.delta.Hosts[i].Mappings = map[string]string{"public": "br-public"}
+		e.switches[e.hosts[i]].Patches = map[string]uint32{"public": 60001}
+	}
+	for i := range e.delta.Routers {
+		p := e.outer(i, signalbox.RoleRouterGateway)
+		e.delta.Ports = append(e.delta.Ports, p)
+		e.delta.Routers[i].Gateway = &signalbox.Gateway{PortID: p.ID, NetworkID: ext.ID, FixedIPs: p.FixedIPs, EnableSNAT: true,
+			Zone: signalbox.Zone(i + 1), Host: e.hosts[i%len(e.hosts)]}
+	}
+	return e
+}
+
+// outer is a port on the external network.
+func (e *estate) outer(n int, role signalbox.Role) signalbox.Port {
+	no := benchExternal + n
+	return signalbox.Port{ID: id("port", no), Key: signalbox.PortKey(no), NetworkID: id("network", benchExternal), AdminStateUp: true, Role: role,
+		MAC:      signalbox.MAC{0xfa, 0x16, 0x40, 0, byte(n >> 8), byte(n)},
+		FixedIPs: []signalbox.FixedIP{{SubnetID: id("subnet", benchExternal), Addr: netip.AddrFrom4([4]byte{203, 0, byte(n >> 8), byte(n)})}}}
+}
+
+// float makes the n-th floating IP, for the n-th port of the estate, and its own port.
+func (e *estate) float(n, interfaces int) (signalbox.FloatingIP, signalbox.Port) {
+	own, fixed := e.outer(0x4000+n, signalbox.RoleFloatingIP), &e.delta.Ports[n]
+	perNetwork := len(e.delta.Ports) / len(e.delta.Networks)
+	return signalbox.FloatingIP{ID: id("floatingip", n), NetworkID: own.NetworkID, OwnPortID: own.ID, Addr: own.FixedIPs[0].Addr, MAC: own.MAC,
+		PortID: fixed.ID, FixedAddr: fixed.FixedIPs[0].Addr, RouterID: id("router", n/perNetwork/interfaces)}, own
+}
+
+// One floating IP that comes and goes, among so many others.
+func BenchmarkOneFloatingIP(b *testing.B) {
+	const interfaces, ports = 10, 20
+	without := newEstate(3, 1000, ports).route(interfaces)
+	routed := without.compile(without.hosts...).Size(without.hosts[0])
+	e := newEstate(3, 1000, ports).route(interfaces).expose()
+	host := e.hosts[0]
+	for _, others := range []int{0, 1000} {
+		c := e.compile(e.hosts...)
+		exposed := c.Size(host)
+		for n := range others {
+			ip, own := e.float(1+n, interfaces)
+			c.Facts.SetPort(&own)
+			c.Facts.SetFloatingIP(&ip)
+		}
+		c.Step()
+		b.Run(fmt.Sprint("among_", others), func(b *testing.B) {
+			b.ReportAllocs()
+			defer cpu(b)()
+			ip, own := e.float(0, interfaces)
+			var added int
+			for range b.N {
+				port, row := own, ip
+				c.Facts.SetPort(&port)
+				c.Facts.SetFloatingIP(&row)
+				added = 0
+				for _, ch := range c.Step() {
+					added += len(ch.Adds)
+				}
+				c.Facts.Drop(signalbox.Ref{Kind: signalbox.KindFloatingIP, ID: ip.ID})
+				c.Facts.Drop(signalbox.Ref{Kind: signalbox.KindPort, ID: own.ID})
+				c.Step()
+			}
+			b.ReportMetric(float64(added), "flows-of-it")
+			b.ReportMetric(float64(exposed), "flows")
+			b.ReportMetric(float64(exposed-routed), "flows-of-gateways")
+		})
+	}
+}
+
+// What changes when a gateway, or all of a host's, move to another host, and when a machine outside has another MAC.
+func BenchmarkOutside(b *testing.B) {
+	const interfaces = 10
+	e := newEstate(3, 1000, 20).route(interfaces).expose()
+	c := e.compile(e.hosts...)
+	for _, gateways := range []int{1, 34} {
+		b.Run(fmt.Sprint("gateways_that_move_", gateways), func(b *testing.B) {
+			b.ReportAllocs()
+			defer cpu(b)()
+			var changed int
+			for i := range b.N {
+				for n := range gateways {
+					next := e.delta.Routers[3*n]
+					g := *next.Gateway
+					g.Host, next.Gateway = e.hosts[(i+1)%3], &g
+					c.Facts.SetRouter(&next)
+				}
+				changed = 0
+				for _, ch := range c.Step() {
+					changed += len(ch.Adds) + len(ch.Deletes)
+				}
+			}
+			b.ReportMetric(float64(changed), "changed-flows")
+		})
+	}
+	b.Run("neighbour_changes", func(b *testing.B) {
+		b.ReportAllocs()
+		defer cpu(b)()
+		for i := range b.N {
+			c.Facts.SetNeighbour(&signalbox.Neighbour{ID: id("neighbour", 0), NetworkID: id("network", benchExternal),
+				Addr: netip.MustParseAddr("203.0.255.254"), MAC: signalbox.MAC{0x52, 0x54, 0, 0, 0, byte(i)}})
+			c.Step()
+		}
+	})
+}

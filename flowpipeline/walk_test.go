@@ -34,10 +34,11 @@ A routed packet's walk is switching > router > routing > size > nexthop > depart
 the next network. The sender's host does all of it; what arrives elsewhere is a frame like any other. Host *a* has no port of
 green: it knows green because router main joins it to blue, and gets nobody's broadcasts there.
 
-Out to the external network ext (0x4) it is switching > router > routing > size > exit > *conntrack* > outward > nexthop > departure >
-switching. vm1 has a floating IP, which its own host translates: it leaves from 203.0.113.21 and that address's own MAC.
-vm2 has none, and host *b* does not reach ext: in its exit table the packet goes, as it came, to main's gateway host, *a*. Here it comes in
-from the fabric, switching hands it to the router because *a* is that host, and it leaves from the gateway's 203.0.113.11.
+Out to the external network ext (0x4) it is switching > router > routing > size > exit > *conntrack* > outward > nexthop >
+departure > switching. vm1 has a floating IP, which its own host translates: it leaves from 203.0.113.21 and that address's own
+MAC. vm2 has none, and host *b* does not reach ext: in its exit table the packet goes, as it came, to main's gateway host, *a*.
+Here it comes in from the fabric, switching hands it to the router because *a* is that host, and it leaves from the gateway's
+203.0.113.11.
 
 In from ext it is outside > switching > arrival > inward > *conntrack* > inside > router, and from there like any routed packet.
 ` + "`reg8`" + ` keeps the address that conntrack is to translate: outward and inside let pass only what has become what it should.
