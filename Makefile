@@ -23,7 +23,7 @@ demo-down: root build ## end the demo
 
 .PHONY: test
 test: root install ## everything: units, real switches, packets (needs root; minutes)
-	$(GO) test -tags integration -p 2 -timeout 15m ./...
+	$(GO) test -tags integration -p 2 -timeout 30m ./...
 
 .PHONY: unit
 unit: ## what needs neither root nor Open vSwitch nor PostgreSQL (seconds)
