@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,8 +153,8 @@ func TestANeighbourOutsideIsAskedForOnceAndThePacketGoesOn(t *testing.T) {
 	w.Receive(tap, packet(64, 17, "203.0.113.50", udp(32)...))
 	w.Receive(signalbox.TapName(uuid.UUID{0: 'p', 1: 0x13, 15: 0x13}), fromFloating("203.0.113.50"))
 	w.await("further packets", func() bool { return len(w.out(ipv4Frames(17))) == 3 })
-	if last := w.out(ipv4Frames(17))[2]; !bytes.Equal(last[6:12], floatMAC[:]) || last[29] != 10 {
-		t.Errorf("from the floating IP goes %x", last[:42])
+	if !slices.ContainsFunc(w.out(ipv4Frames(17)), func(f []byte) bool { return bytes.Equal(f[6:12], floatMAC[:]) && f[29] == 10 }) {
+		t.Error("nothing goes from the floating IP") // the two ports may overtake each other
 	}
 	if n := len(w.out(asksFor(50))); n != 1 {
 		t.Errorf("%d questions", n)
