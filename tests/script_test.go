@@ -25,6 +25,7 @@ type world struct {
 	lab        *testbed.Lab
 	box        *testbed.Signalbox
 	h1, h2, h3 *testbed.Host
+	access     *testbed.Host // has joined nothing: machines outside may be plugged into its VLANs
 }
 
 // labName is unique on the machine: a test process has one lab at a time.
@@ -88,11 +89,13 @@ func (w *world) close(t *testing.T) {
 type script struct {
 	*testing.T
 	*world
-	ctx     context.Context
-	guests  []*guest
-	nets    []*network
-	routers []*router
-	counter int
+	ctx      context.Context
+	guests   []*guest
+	nets     []*network
+	routers  []*router
+	floating []testbed.FloatingIP
+	machines []*testbed.VM // of the world outside
+	counter  int
 }
 
 // script runs one story as a subtest. However it went, the controller is then restarted and must send no
@@ -127,11 +130,17 @@ func (s *script) clean() {
 	if !s.box.Controller().Alive() { // the story broke off
 		errs = append(errs, s.box.StartController(ctx))
 	}
+	for _, f := range s.floating {
+		errs = append(errs, s.box.API.Delete(ctx, "floatingip", f.ID))
+	}
 	for _, g := range s.guests {
 		errs = append(errs, g.Remove(ctx), s.box.API.Delete(ctx, "port", g.Port.ID))
 	}
 	for _, r := range s.routers {
 		errs = append(errs, s.box.API.DismantleRouter(ctx, r.ID))
+	}
+	for _, m := range s.machines {
+		errs = append(errs, m.Remove(ctx))
 	}
 	for _, n := range s.nets {
 		errs = append(errs, s.box.API.Delete(ctx, "network", n.ID))
