@@ -46,7 +46,8 @@ func openWire(ns Namespace, device string) (*Wire, error) {
 	w := &Wire{done: make(chan struct{})}
 	err := ns.Do(func() error {
 		all := int(binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, unix.ETH_P_ALL)))
-		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, all)
+		// Of no protocol until it is bound, or it would hear every interface of the namespace until then.
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return os.NewSyscallError("socket", err)
 		}
