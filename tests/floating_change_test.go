@@ -23,6 +23,9 @@ func reassociated(s *script) {
 	r := s.router(n)
 	s.gateway(r, o)
 	a, b, c := s.lease(n, s.h1), s.lease(n, s.h2), s.lease(n, s.h3)
+	for _, from := range []*guest{a, b} {
+		s.connects(from.VM, c.IP) // the hosts have met
+	}
 	heard := s.ear(o.peer)
 	f, floating := s.float(o, a)
 	s.connects(o.peer, floating)
