@@ -35,6 +35,11 @@ func labName() string { return fmt.Sprintf("sb%d", os.Getpid()) }
 // sync.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldAs(t, testbed.DefaultSettings())
+}
+
+func newWorldAs(t *testing.T, settings testbed.Settings) *world {
+	t.Helper()
 	ctx := t.Context()
 	binary, err := testbed.Build(ctx, t.TempDir())
 	if err != nil {
@@ -51,7 +56,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.close(t) })
-	if w.box, err = w.lab.StartSignalbox(ctx, binary, testbed.DefaultSettings()); err != nil {
+	if w.box, err = w.lab.StartSignalbox(ctx, binary, settings); err != nil {
 		t.Fatal(err)
 	}
 	for i, h := range []**testbed.Host{&w.h1, &w.h2, &w.h3} {
@@ -91,6 +96,7 @@ type script struct {
 	*world
 	ctx      context.Context
 	guests   []*guest
+	ports    []string // ids of ports that no guest has
 	nets     []*network
 	routers  []*router
 	floating []testbed.FloatingIP
@@ -135,6 +141,9 @@ func (s *script) clean() {
 	}
 	for _, g := range s.guests {
 		errs = append(errs, g.Remove(ctx), s.box.API.Delete(ctx, "port", g.Port.ID))
+	}
+	for _, id := range s.ports {
+		errs = append(errs, s.box.API.Delete(ctx, "port", id))
 	}
 	for _, r := range s.routers {
 		errs = append(errs, s.box.API.DismantleRouter(ctx, r.ID))

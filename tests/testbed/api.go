@@ -37,6 +37,7 @@ type (
 	}
 	Subnet struct {
 		ID         string   `json:"id,omitempty"`
+		Name       string   `json:"name,omitempty"`
 		NetworkID  string   `json:"network_id,omitempty"`
 		CIDR       string   `json:"cidr,omitempty"`
 		IPVersion  int      `json:"ip_version,omitempty"`

@@ -26,12 +26,14 @@ type Settings struct {
 	OVSDBListen        string   `yaml:"ovsdb_listen"`
 	AdminListen        string   `yaml:"admin_listen"`
 	TenantNetworkTypes []string `yaml:"tenant_network_types,flow"`
-	NetworkVLANRanges  []string `yaml:"network_vlan_ranges,flow"`
-	FlatNetworks       []string `yaml:"flat_networks,flow"`
-	TunnelIDRanges     []string `yaml:"tunnel_id_ranges,flow"`
-	VNIRanges          []string `yaml:"vni_ranges,flow"`
-	UnderlayMTU        int      `yaml:"underlay_mtu"`
-	LogLevel           string   `yaml:"log_level"`
+	// ExternalNetworkType is of external networks that are asked for without a type; "": as tenants'.
+	ExternalNetworkType string   `yaml:"external_network_type,omitempty"`
+	NetworkVLANRanges   []string `yaml:"network_vlan_ranges,flow"`
+	FlatNetworks        []string `yaml:"flat_networks,flow"`
+	TunnelIDRanges      []string `yaml:"tunnel_id_ranges,flow"`
+	VNIRanges           []string `yaml:"vni_ranges,flow"`
+	UnderlayMTU         int      `yaml:"underlay_mtu"`
+	LogLevel            string   `yaml:"log_level"`
 }
 
 // DefaultSettings has every network type, tenants' networks being VLANs first.
