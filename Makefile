@@ -14,7 +14,7 @@ build: ## bin/signalbox, bin/quantum and bin/demo
 	$(GO) build -o bin/ ./cmd/... ./tests/demo
 
 .PHONY: demo
-demo: root install build ## three hosts, VMs, pings, a lease, isolation; leaves it all running
+demo: root install build ## three hosts, VMs, a router, a floating IP reached from outside; leaves it all running
 	@bin/demo up
 
 .PHONY: demo-down

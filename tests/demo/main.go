@@ -1,5 +1,6 @@
 // Command demo is `make demo`: a small data centre on this machine that somebody new can watch and touch.
-// Three hosts with real Open vSwitch, one Signalbox, VMs on a VLAN network and on two GRE networks that overlap.
+// Three hosts with real Open vSwitch, one Signalbox, VMs on a VLAN network and on two GRE networks that overlap, and
+// the session of Quantum's presentation with an internet outside.
 //
 //	demo up     builds it, shows it, and leaves it running
 //	demo down   ends it
@@ -119,7 +120,7 @@ func keep(ctx context.Context) error {
 	if err != nil {
 		fmt.Fprintf(tour, "\n  It went wrong: %v\n", err)
 	} else {
-		d.whatNext()
+		d.whatNext(ctx)
 		tour.Close()
 		d.watch(ctx)
 	}

@@ -26,6 +26,11 @@ type demo struct {
 	box    *testbed.Signalbox
 	hosts  []*testbed.Host
 	doors  []net.Listener // on this machine's loopback, leading into the lab
+
+	// Of the last chapter.
+	session  *testbed.Session
+	internet *testbed.VM
+	vm2      *guest
 }
 
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
@@ -40,7 +45,7 @@ func build(ctx context.Context, binary string, out io.Writer) (*demo, error) {
 		return nil, err
 	}
 	d.say("1. Signalbox starts: API server, controller and a private PostgreSQL, in one process.")
-	if d.box, err = d.lab.StartUp(ctx, binary, testbed.DefaultSettings()); err != nil {
+	if d.box, err = d.lab.StartUp(ctx, binary, testbed.SessionSettings()); err != nil {
 		return d, err
 	}
 	d.say("     signalbox up --config %s", filepath.Join(d.lab.Dir, "signalbox.yaml"))
@@ -51,6 +56,11 @@ func build(ctx context.Context, binary string, out io.Writer) (*demo, error) {
 		h, err := d.lab.AddHost(ctx, fmt.Sprintf("host%d", n+1))
 		if err != nil {
 			return d, err
+		}
+		if n < 2 {
+			if err := h.ConnectExternal(ctx); err != nil {
+				return d, err
+			}
 		}
 		if err := h.Join(ctx, testbed.ManagerListens); err != nil {
 			return d, err
@@ -146,7 +156,7 @@ func (d *demo) ping(ctx context.Context, a, b *guest) error {
 
 // tour makes networks and VMs, and shows what they can and cannot do.
 func (d *demo) tour(ctx context.Context) error {
-	for _, chapter := range []func(context.Context) error{d.overVLAN, d.overGRE} {
+	for _, chapter := range []func(context.Context) error{d.overVLAN, d.overGRE, d.outside} {
 		if err := chapter(ctx); err != nil {
 			return err
 		}
@@ -230,7 +240,7 @@ func isEcho(f []byte) bool {
 }
 
 // whatNext says what to try; every line can be pasted as it is.
-func (d *demo) whatNext() {
+func (d *demo) whatNext(ctx context.Context) {
 	bin := d.binary
 	if here, err := os.Getwd(); err == nil {
 		bin = strings.TrimPrefix(bin, here+"/")
@@ -245,6 +255,11 @@ func (d *demo) whatNext() {
 		fmt.Sprintf("OVS_RUNDIR=%s ovs-ofctl -O OpenFlow13 dump-flows br-int | %s flows --explain -", h.Dir, bin),
 		fmt.Sprintf("OVS_RUNDIR=%s ovs-ofctl -O OpenFlow13 del-flows br-int      # and look again", h.Dir),
 		fmt.Sprintf("ip netns exec %s ping 10.2.0.12", d.lab.VMs()[2].NS),
+		fmt.Sprintf("ip netns exec %s ping 192.168.0.3      # from the internet to vm1, by its floating IP", d.internet.NS),
+		fmt.Sprintf("ip netns exec %s ping 203.0.113.9      # from vm2, by routerA's own address", d.vm2.NS),
+		fmt.Sprintf("%s gateway show %s", bin, d.session.Router.ID),
+		fmt.Sprintf("%s gateway move %s %s      # under that ping", bin, d.session.Router.ID, d.spareHost(ctx)),
+		fmt.Sprintf("curl -s -X PUT http://127.0.0.1:9696/v2.0/floatingips/%s -d '{\"floatingip\":{\"port_id\":\"%s\"}}' -H 'Content-Type: application/json'      # and 192.168.0.3 is vm2", d.session.Floating.ID, d.vm2.port.ID),
 		fmt.Sprintf("kill -9 %d      # the controller, under that ping: it goes on, and a new one starts", d.box.Controller().PID()),
 		fmt.Sprintf("tail -f %s", d.box.Log("up")),
 	} {
