@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -56,41 +55,8 @@ func (l *loop) announce(p *signalbox.Port) {
 // floating IP is there.
 func (l *loop) announceClaim(of uuid.UUID, c claim) {
 	if l.say(c) {
-		l.again = append(l.again, repetition{of, c, time.Now().Add(firstRepeat), firstRepeat})
+		l.repeat(func() bool { return l.claimed(of, c) && l.say(c) })
 	}
-}
-
-// Announcements are repeated after the first of these, then after twice as long, and so on to the last.
-const (
-	firstRepeat = beat
-	lastRepeat  = time.Second
-)
-
-// repetition is what is to be said again.
-type repetition struct {
-	of    uuid.UUID // the port, router or floating IP
-	claim claim
-	at    time.Time
-	after time.Duration // since it was said last
-}
-
-// sayAgain repeats what is due and still true.
-func (l *loop) sayAgain(now time.Time) {
-	var left []repetition
-	for _, r := range l.again {
-		if now.Before(r.at) {
-			left = append(left, r)
-			continue
-		}
-		if !l.claimed(r.of, r.claim) || !l.say(r.claim) {
-			continue
-		}
-		if r.after *= 2; r.after <= lastRepeat {
-			r.at = now.Add(r.after)
-			left = append(left, r)
-		}
-	}
-	l.again = left
 }
 
 // claimed reports whether a port, a router or a floating IP has a claim by the facts of now.

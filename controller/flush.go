@@ -64,14 +64,17 @@ func (l *loop) retranslate() {
 			l.translations[id] = is
 		}
 		if l.settled && was != is && was.host != uuid.Nil {
-			l.flushAt(was, is)
+			l.flushAt(id, was, is)
 		}
 	}
 	clear(l.retouched)
 	l.settled = true
 }
 
-func (l *loop) flushAt(was, is translation) {
+// flushAt ends what an address had translated at a host. It does so again some times, for packets on the way have
+// made connections anew by flows that the switch was about to forget, and such a connection would stay with the
+// old address for as long as it is used.
+func (l *loop) flushAt(id uuid.UUID, was, is translation) {
 	h := l.hostByID(was.host)
 	if h == nil {
 		return
@@ -83,11 +86,18 @@ func (l *loop) flushAt(was, is translation) {
 	case !was.public.IsValid():
 		return
 	}
-	if h.synced {
-		h.applier.flush(f)
-	} else {
+	if !h.synced {
 		h.owed[f] = struct{}{}
+		return
 	}
+	h.applier.flush(f)
+	l.repeat(func() bool {
+		if now := l.translationOf(id); !h.synced || now.host == was.host && now.zone == was.zone && now.public == was.public && !now.inner.IsValid() {
+			return false // it is back, and its new connections would not come out of this as they were
+		}
+		h.applier.flush(f)
+		return true
+	})
 }
 
 // payOwed flushes at a host that has come back what it should have forgotten meanwhile.

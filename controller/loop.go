@@ -32,7 +32,7 @@ type loop struct {
 	questions     *questions[waiting]
 	acquaintances acquaintances
 	claims        map[uuid.UUID][]claim     // router or floating IP -> what the outside was told, or knew when we began
-	again         []repetition              // what it is to be told again
+	again         []repetition              // what is to be done again
 	translations  map[uuid.UUID]translation // of the same
 	retouched     map[uuid.UUID]struct{}    // those whose translation may have changed in this turn
 	settled       bool                      // translations are known, so that a change is one
@@ -217,7 +217,7 @@ func (l *loop) tick() {
 	l.watch(now)
 	l.askAgain(now)
 	l.refresh(now)
-	l.sayAgain(now)
+	l.repeatDue(now)
 	for _, h := range l.hosts {
 		if h.conn == nil && !h.lost && now.Sub(h.since) > l.c.cfg.LostAfter {
 			h.lost = true
