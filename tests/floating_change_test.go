@@ -34,7 +34,8 @@ func reassociated(s *script) {
 	}
 	mac := s.neighbour(o.peer, floating)
 	last := a
-	for _, next := range []*guest{b, c, a} {
+	var fresh *testbed.Stream
+	for round, next := range []*guest{b, c, a} {
 		stream := s.stream(o.peer, last.VM, floating)
 		s.flows(stream, "before", 1<<16)
 		echoes := s.tap(next)
@@ -43,12 +44,20 @@ func reassociated(s *script) {
 			_, err := s.box.API.Associate(s.ctx, f.ID, next.Port.ID, "")
 			s.must(err)
 			start := time.Now()
+			port := 4000 + round // which the guest before refuses
+			s.must(next.Serve(s.ctx, port))
+			s.must(testbed.Await(s.ctx, onward, "the new guest is there", func() (err error) {
+				fresh, err = o.peer.StartStream(s.ctx, floating, port)
+				return err
+			}))
 			died := s.dies(stream, start)
 			s.Logf("a connection to the guest before died after %v", died.Round(time.Millisecond))
 			if died > onward {
 				s.Errorf("a connection lived %v after that", died)
 			}
 		})
+		s.flows(fresh, "to the new guest, whatever was ended,", 1<<16)
+		s.must(fresh.Stop())
 		now := s.translator(f)
 		s.Logf("outage %v from %s to %s, translated on %s and %s", took.Round(time.Millisecond), last.Host().Name, next.Host().Name, at.Name, now.Name)
 		if took > onward {
