@@ -50,10 +50,8 @@ func reassociated(s *script) {
 				fresh, err = o.peer.StartStream(s.ctx, floating, port)
 				return err
 			}))
-			died := s.dies(stream, start)
-			s.Logf("a connection to the guest before died after %v", died.Round(time.Millisecond))
-			if died > onward {
-				s.Errorf("a connection lived %v after that", died)
+			if died := s.dies(stream, start); died > onward {
+				s.Errorf("a connection to the guest before lived %v after that", died)
 			}
 		})
 		s.flows(fresh, "to the new guest, whatever was ended,", 1<<16)
