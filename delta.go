@@ -1,6 +1,10 @@
 package signalbox
 
-import "github.com/google/uuid"
+import (
+	"iter"
+
+	"github.com/google/uuid"
+)
 
 // Kind names a kind of row in the change feed.
 type Kind string
@@ -42,4 +46,26 @@ type Delta struct {
 func (d *Delta) Empty() bool {
 	return !d.Full && len(d.Networks)+len(d.Subnets)+len(d.Ports)+len(d.Hosts)+len(d.Routers)+
 		len(d.FloatingIPs)+len(d.Neighbours)+len(d.Gone) == 0
+}
+
+// Named is every row that the delta has.
+func (d *Delta) Named() iter.Seq[Ref] {
+	return func(yield func(Ref) bool) {
+		_ = each(d.Networks, yield, func(n *Network) Ref { return Ref{KindNetwork, n.ID} }) &&
+			each(d.Subnets, yield, func(s *Subnet) Ref { return Ref{KindSubnet, s.ID} }) &&
+			each(d.Ports, yield, func(p *Port) Ref { return Ref{KindPort, p.ID} }) &&
+			each(d.Hosts, yield, func(h *Host) Ref { return Ref{KindHost, h.ID} }) &&
+			each(d.Routers, yield, func(r *Router) Ref { return Ref{KindRouter, r.ID} }) &&
+			each(d.FloatingIPs, yield, func(f *FloatingIP) Ref { return Ref{KindFloatingIP, f.ID} }) &&
+			each(d.Neighbours, yield, func(n *Neighbour) Ref { return Ref{KindNeighbour, n.ID} })
+	}
+}
+
+func each[T any](rows []T, yield func(Ref) bool, ref func(*T) Ref) bool {
+	for i := range rows {
+		if !yield(ref(&rows[i])) {
+			return false
+		}
+	}
+	return true
 }

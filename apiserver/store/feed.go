@@ -241,26 +241,8 @@ func (tx *Tx) changedSince(ctx context.Context, snapshot string) (d signalbox.De
 
 // forget takes the rows that are there out of those that may be gone.
 func forget(gone map[signalbox.Ref]bool, d *signalbox.Delta) {
-	for i := range d.Networks {
-		delete(gone, signalbox.Ref{Kind: signalbox.KindNetwork, ID: d.Networks[i].ID})
-	}
-	for i := range d.Subnets {
-		delete(gone, signalbox.Ref{Kind: signalbox.KindSubnet, ID: d.Subnets[i].ID})
-	}
-	for i := range d.Ports {
-		delete(gone, signalbox.Ref{Kind: signalbox.KindPort, ID: d.Ports[i].ID})
-	}
-	for i := range d.Hosts {
-		delete(gone, signalbox.Ref{Kind: signalbox.KindHost, ID: d.Hosts[i].ID})
-	}
-	for i := range d.Routers {
-		delete(gone, signalbox.Ref{Kind: signalbox.KindRouter, ID: d.Routers[i].ID})
-	}
-	for i := range d.FloatingIPs {
-		delete(gone, signalbox.Ref{Kind: signalbox.KindFloatingIP, ID: d.FloatingIPs[i].ID})
-	}
-	for i := range d.Neighbours {
-		delete(gone, signalbox.Ref{Kind: signalbox.KindNeighbour, ID: d.Neighbours[i].ID})
+	for ref := range d.Named() {
+		delete(gone, ref)
 	}
 }
 
