@@ -43,6 +43,7 @@ type Facts struct {
 	ends    map[uuid.UUID]map[uuid.UUID]struct{} // router -> its interface ports
 	joined  map[uuid.UUID]map[uuid.UUID]int      // network -> router -> how many interfaces it has there
 	keys    map[signalbox.RouterKey]uuid.UUID    // of routers
+	nets    map[signalbox.NetworkKey]uuid.UUID   // keys of networks
 	blocks  map[uuid.UUID]map[uuid.UUID]struct{} // network -> its subnets
 
 	floating map[uuid.UUID]*signalbox.FloatingIP
@@ -107,6 +108,7 @@ func NewFacts(changed func(Fact)) *Facts {
 		ends:     map[uuid.UUID]map[uuid.UUID]struct{}{},
 		joined:   map[uuid.UUID]map[uuid.UUID]int{},
 		keys:     map[signalbox.RouterKey]uuid.UUID{},
+		nets:     map[signalbox.NetworkKey]uuid.UUID{},
 		blocks:   map[uuid.UUID]map[uuid.UUID]struct{}{},
 		floating: map[uuid.UUID]*signalbox.FloatingIP{},
 		outside:  newOutside(),
@@ -147,26 +149,8 @@ func (f *Facts) Apply(d *signalbox.Delta) {
 
 func (f *Facts) dropUnnamed(d *signalbox.Delta) {
 	named := map[signalbox.Ref]bool{}
-	for i := range d.Hosts {
-		named[signalbox.Ref{Kind: signalbox.KindHost, ID: d.Hosts[i].ID}] = true
-	}
-	for i := range d.Networks {
-		named[signalbox.Ref{Kind: signalbox.KindNetwork, ID: d.Networks[i].ID}] = true
-	}
-	for i := range d.Subnets {
-		named[signalbox.Ref{Kind: signalbox.KindSubnet, ID: d.Subnets[i].ID}] = true
-	}
-	for i := range d.Ports {
-		named[signalbox.Ref{Kind: signalbox.KindPort, ID: d.Ports[i].ID}] = true
-	}
-	for i := range d.Routers {
-		named[signalbox.Ref{Kind: signalbox.KindRouter, ID: d.Routers[i].ID}] = true
-	}
-	for i := range d.FloatingIPs {
-		named[signalbox.Ref{Kind: signalbox.KindFloatingIP, ID: d.FloatingIPs[i].ID}] = true
-	}
-	for i := range d.Neighbours {
-		named[signalbox.Ref{Kind: signalbox.KindNeighbour, ID: d.Neighbours[i].ID}] = true
+	for ref := range d.Named() {
+		named[ref] = true
 	}
 	dropMissing(f, f.outside.neighbours, signalbox.KindNeighbour, named)
 	dropMissing(f, f.floating, signalbox.KindFloatingIP, named)
@@ -192,8 +176,11 @@ func (f *Facts) Drop(ref signalbox.Ref) {
 		drop(f, f.hosts, factHost, ref.ID)
 		f.seatAll()
 	case signalbox.KindNetwork:
-		if f.networks[ref.ID] != nil {
+		if n := f.networks[ref.ID]; n != nil {
 			f.changed(Fact{kind: factMTU, id: ref.ID})
+			if f.nets[n.Key] == n.ID {
+				delete(f.nets, n.Key)
+			}
 		}
 		drop(f, f.networks, factNetwork, ref.ID)
 		f.seatFloating(ref.ID)
@@ -243,6 +230,7 @@ func (f *Facts) SetHost(h *signalbox.Host) {
 
 // SetNetwork takes a network's row.
 func (f *Facts) SetNetwork(n *signalbox.Network) {
+	f.nets[n.Key] = n.ID // which the database never changes
 	if old := f.networks[n.ID]; old == nil || old.MTU != n.MTU {
 		f.changed(Fact{kind: factMTU, id: n.ID}) // by itself: routers alone read it
 	}
@@ -367,18 +355,7 @@ func (f *Facts) move(network, from, to uuid.UUID) {
 }
 
 func (f *Facts) count(host, network uuid.UUID, by int) {
-	nets := f.present[host]
-	if nets == nil {
-		nets = map[uuid.UUID]int{}
-		f.present[host] = nets
-	}
-	was := nets[network]
-	if nets[network] = was + by; was+by == 0 {
-		if delete(nets, network); len(nets) == 0 {
-			delete(f.present, host)
-		}
-	}
-	if (was == 0) != (was+by == 0) {
+	if tally(f.present, host, network, by) {
 		f.changed(Fact{kind: factPresence, id: host})
 	}
 }
@@ -400,18 +377,9 @@ func (f *Facts) plug(p *signalbox.Port) {
 	if at == (attachment{}) {
 		return
 	}
-	ports, routers := f.ends[at.router], f.joined[at.network]
-	if ports == nil {
-		ports = map[uuid.UUID]struct{}{}
-		f.ends[at.router] = ports
-	}
-	if routers == nil {
-		routers = map[uuid.UUID]int{}
-		f.joined[at.network] = routers
-	}
-	ports[p.ID] = struct{}{}
+	put(f.ends, at.router, p.ID)
 	f.changed(Fact{kind: factEnds, id: at.router})
-	if routers[at.router]++; routers[at.router] == 1 {
+	if tally(f.joined, at.network, at.router, +1) {
 		f.changed(Fact{kind: factJoined, id: at.network})
 	}
 }
@@ -421,18 +389,11 @@ func (f *Facts) unplug(p *signalbox.Port) {
 	if at == (attachment{}) {
 		return
 	}
-	if delete(f.ends[at.router], p.ID); len(f.ends[at.router]) == 0 {
-		delete(f.ends, at.router)
-	}
+	take(f.ends, at.router, p.ID)
 	f.changed(Fact{kind: factEnds, id: at.router})
-	routers := f.joined[at.network]
-	if routers[at.router]--; routers[at.router] > 0 {
-		return
+	if tally(f.joined, at.network, at.router, -1) {
+		f.changed(Fact{kind: factJoined, id: at.network})
 	}
-	if delete(routers, at.router); len(routers) == 0 {
-		delete(f.joined, at.network)
-	}
-	f.changed(Fact{kind: factJoined, id: at.network})
 }
 
 // SetSwitch takes what a host's switch says; nil forgets it. The maps are kept: the caller must not write to them.
@@ -485,6 +446,11 @@ func (f *Facts) Router(id uuid.UUID) *signalbox.Router { return f.routers[id] }
 
 // RouterByKey is the router that flows know by a key, or nil.
 func (f *Facts) RouterByKey(key signalbox.RouterKey) *signalbox.Router { return f.routers[f.keys[key]] }
+
+// NetworkByKey is the network that flows know by a key, or nil.
+func (f *Facts) NetworkByKey(key signalbox.NetworkKey) *signalbox.Network {
+	return f.networks[f.nets[key]]
+}
 
 // InterfacesOf is a router's interface ports, in the order of their ids.
 func (f *Facts) InterfacesOf(router uuid.UUID) []*signalbox.Port {

@@ -58,6 +58,22 @@ func take(sets map[uuid.UUID]map[uuid.UUID]struct{}, key, member uuid.UUID) {
 	}
 }
 
+// tally keeps a map of counts. It reports whether there are some now and were none, or the other way round.
+func tally(counts map[uuid.UUID]map[uuid.UUID]int, key, member uuid.UUID, by int) bool {
+	of := counts[key]
+	if of == nil {
+		of = map[uuid.UUID]int{}
+		counts[key] = of
+	}
+	was := of[member]
+	if of[member] = was + by; was+by == 0 {
+		if delete(of, member); len(of) == 0 {
+			delete(counts, key)
+		}
+	}
+	return (was == 0) != (was+by == 0)
+}
+
 func sameGateway(a, b *signalbox.Gateway) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -203,18 +219,7 @@ func (f *Facts) countSeat(s seat, by int) {
 	if s == (seat{}) {
 		return
 	}
-	routers := f.outside.outlets[s.host]
-	if routers == nil {
-		routers = map[uuid.UUID]int{}
-		f.outside.outlets[s.host] = routers
-	}
-	was := routers[s.router]
-	if routers[s.router] = was + by; was+by == 0 {
-		if delete(routers, s.router); len(routers) == 0 {
-			delete(f.outside.outlets, s.host)
-		}
-	}
-	if (was == 0) != (was+by == 0) {
+	if tally(f.outside.outlets, s.host, s.router, by) {
 		f.changed(Fact{kind: factOutlets, id: s.host})
 	}
 	f.changed(Fact{kind: factTranslated, id: s.router})

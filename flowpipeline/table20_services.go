@@ -1,6 +1,8 @@
 package flowpipeline
 
 import (
+	"net/netip"
+
 	"github.com/signalbox-sdn/signalbox"
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
@@ -25,19 +27,24 @@ func answerARP(d *draft, n *network, p *signalbox.Port) {
 	if p.MAC.IsMulticast() {
 		return
 	}
-	mac := flow.Ethernet(p.MAC)
 	for _, ip := range addresses(p, false) {
 		d.add(TableServices, serviceAnswer,
 			flow.Match{n.is(), isARP(), flow.IsNum(flow.ARPOp, arpRequest), flow.Is(flow.ARPTPA, flow.Addr(ip))},
-			"answers ARP for "+ip.String(),
-			flow.Move{Src: flow.EthSrc.Whole(), Dst: flow.EthDst.Whole()},
-			flow.Load{Dst: flow.EthSrc.Whole(), Value: mac},
-			flow.Load{Dst: flow.ARPOp.Whole(), Value: flow.Num(arpReply)},
-			flow.Move{Src: flow.ARPSHA.Whole(), Dst: flow.ARPTHA.Whole()},
-			flow.Load{Dst: flow.ARPSHA.Whole(), Value: mac},
-			flow.Move{Src: flow.ARPSPA.Whole(), Dst: flow.ARPTPA.Whole()},
-			flow.Load{Dst: flow.ARPSPA.Whole(), Value: flow.Addr(ip)},
-			flow.OutputInPort{})
+			"answers ARP for "+ip.String(), append(turnARP(p.MAC, ip), flow.OutputInPort{})...)
+	}
+}
+
+// turnARP makes an ARP request its own answer: the address is at the MAC.
+func turnARP(mac signalbox.MAC, ip netip.Addr) []flow.Action {
+	own := flow.Ethernet(mac)
+	return []flow.Action{
+		flow.Move{Src: flow.EthSrc.Whole(), Dst: flow.EthDst.Whole()},
+		flow.Load{Dst: flow.EthSrc.Whole(), Value: own},
+		flow.Load{Dst: flow.ARPOp.Whole(), Value: flow.Num(arpReply)},
+		flow.Move{Src: flow.ARPSHA.Whole(), Dst: flow.ARPTHA.Whole()},
+		flow.Load{Dst: flow.ARPSHA.Whole(), Value: own},
+		flow.Move{Src: flow.ARPSPA.Whole(), Dst: flow.ARPTPA.Whole()},
+		flow.Load{Dst: flow.ARPSPA.Whole(), Value: flow.Addr(ip)},
 	}
 }
 

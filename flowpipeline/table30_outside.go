@@ -16,16 +16,7 @@ import (
 //          too. All else goes to switching.
 
 func answerOutside(d *draft, n *network, rt *router, ip netip.Addr, mac signalbox.MAC) {
-	own := flow.Ethernet(mac)
-	actions := []flow.Action{
-		flow.Move{Src: flow.EthSrc.Whole(), Dst: flow.EthDst.Whole()},
-		flow.Load{Dst: flow.EthSrc.Whole(), Value: own},
-		flow.Load{Dst: flow.ARPOp.Whole(), Value: flow.Num(arpReply)},
-		flow.Move{Src: flow.ARPSHA.Whole(), Dst: flow.ARPTHA.Whole()},
-		flow.Load{Dst: flow.ARPSHA.Whole(), Value: own},
-		flow.Move{Src: flow.ARPSPA.Whole(), Dst: flow.ARPTPA.Whole()},
-		flow.Load{Dst: flow.ARPSPA.Whole(), Value: flow.Addr(ip)},
-	}
+	actions := turnARP(mac, ip)
 	if n.segment.Type == signalbox.VLAN {
 		actions = append(actions, flow.PushVLAN{}, flow.Load{Dst: flow.VLANVID.Whole(), Value: flow.Num(n.tag())})
 	}

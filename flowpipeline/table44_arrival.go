@@ -50,14 +50,9 @@ func (rt *router) to(ip netip.Addr, more ...flow.Cond) flow.Match {
 func arriveAtRouter(d *draft, rt *router, ip netip.Addr) {
 	d.add(TableArrival, arrivalEcho, rt.to(ip, isICMP(), flow.IsNum(flow.ICMPType, echoRequest), flow.IsNum(flow.ICMPCode, 0)),
 		"answers the outside's ping of "+ip.String(),
-		flow.Move{Src: flow.EthSrc.Whole(), Dst: flow.EthDst.Whole()},
-		flow.Load{Dst: flow.EthSrc.Whole(), Value: flow.Ethernet(rt.out.port.MAC)},
-		flow.Move{Src: flow.IPv4Src.Whole(), Dst: NextHop},
-		flow.Move{Src: flow.IPv4Dst.Whole(), Dst: flow.IPv4Src.Whole()},
-		flow.Move{Src: NextHop, Dst: flow.IPv4Dst.Whole()},
-		flow.Load{Dst: flow.ICMPType.Whole(), Value: flow.Num(echoReply)},
-		flow.Load{Dst: flow.IPTTL.Whole(), Value: flow.Num(64)},
-		flow.Resubmit{Table: TableSwitching})
+		turnEcho(flow.Resubmit{Table: TableSwitching},
+			flow.Move{Src: flow.EthSrc.Whole(), Dst: flow.EthDst.Whole()},
+			flow.Load{Dst: flow.EthSrc.Whole(), Value: flow.Ethernet(rt.out.port.MAC)})...)
 	d.add(TableArrival, arrivalOuter, rt.to(ip), "is for "+ip.String(), keepPlain(flow.IPv4Dst), flow.Goto{Table: TableInward})
 }
 

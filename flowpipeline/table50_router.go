@@ -58,13 +58,7 @@ func receive(d *draft, rt *router, subnets []subnet) {
 	for _, ip := range rt.own() {
 		d.add(TableRouter, routerEcho, rt.to(ip, isICMP(), flow.IsNum(flow.ICMPType, echoRequest), flow.IsNum(flow.ICMPCode, 0)),
 			"answers a ping of "+ip.String(),
-			flow.Move{Src: flow.EthDst.Whole(), Dst: flow.EthSrc.Whole()},
-			flow.Move{Src: flow.IPv4Src.Whole(), Dst: NextHop},
-			flow.Move{Src: flow.IPv4Dst.Whole(), Dst: flow.IPv4Src.Whole()},
-			flow.Move{Src: NextHop, Dst: flow.IPv4Dst.Whole()},
-			flow.Load{Dst: flow.ICMPType.Whole(), Value: flow.Num(echoReply)},
-			flow.Load{Dst: flow.IPTTL.Whole(), Value: flow.Num(64)},
-			flow.Goto{Table: TableEcho})
+			turnEcho(flow.Goto{Table: TableEcho}, flow.Move{Src: flow.EthDst.Whole(), Dst: flow.EthSrc.Whole()})...)
 		if rt.answersBy(ip) {
 			continue
 		}
@@ -79,4 +73,15 @@ func receive(d *draft, rt *router, subnets []subnet) {
 				"passes nothing on to everybody at "+last.String()+" (RFC 2644)")
 		}
 	}
+}
+
+// turnEcho makes a ping its own reply, its MACs by macs, and sends it on.
+func turnEcho(on flow.Action, macs ...flow.Action) []flow.Action {
+	return append(macs,
+		flow.Move{Src: flow.IPv4Src.Whole(), Dst: NextHop},
+		flow.Move{Src: flow.IPv4Dst.Whole(), Dst: flow.IPv4Src.Whole()},
+		flow.Move{Src: NextHop, Dst: flow.IPv4Dst.Whole()},
+		flow.Load{Dst: flow.ICMPType.Whole(), Value: flow.Num(echoReply)},
+		flow.Load{Dst: flow.IPTTL.Whole(), Value: flow.Num(64)},
+		on)
 }

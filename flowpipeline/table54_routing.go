@@ -28,27 +28,24 @@ func routePriority(prefix netip.Prefix, connected bool) uint16 {
 }
 
 func route(d *draft, rt *router, subnets []subnet) {
-	for i := range subnets {
-		s := &subnets[i]
+	connect := func(s *subnet, where string) {
 		d.add(TableRouting, routePriority(s.Prefix, true), append(inside(s.Prefix), rt.has()),
-			"is connected to "+s.Prefix.String(),
+			"is connected to "+s.Prefix.String()+where,
 			flow.Load{Dst: Egress, Value: flow.Num(s.network)},
 			flow.Move{Src: flow.IPv4Dst.Whole(), Dst: NextHop},
 			flow.Goto{Table: TableSize})
+	}
+	for i := range subnets {
+		connect(&subnets[i], "")
 	}
 	hops := subnets
 	if rt.out != nil {
 		hops = slices.Concat(subnets, rt.out.subnets)
 		for i := range rt.out.subnets {
 			s := &rt.out.subnets[i]
-			if slices.ContainsFunc(subnets, func(inner subnet) bool { return inner.Prefix == s.Prefix }) {
-				continue
+			if !slices.ContainsFunc(subnets, func(inner subnet) bool { return inner.Prefix == s.Prefix }) {
+				connect(s, " outside")
 			}
-			d.add(TableRouting, routePriority(s.Prefix, true), append(inside(s.Prefix), rt.has()),
-				"is connected to "+s.Prefix.String()+" outside",
-				flow.Load{Dst: Egress, Value: flow.Num(s.network)},
-				flow.Move{Src: flow.IPv4Dst.Whole(), Dst: NextHop},
-				flow.Goto{Table: TableSize})
 		}
 	}
 	routes := rt.Routes
