@@ -79,10 +79,7 @@ func (s *Service) createFloatingIP(ctx context.Context, tx *store.Tx, c signalbo
 		ID: s.src.ID(), NetworkID: f.NetworkID, AdminStateUp: true, MAC: s.newMAC(), Status: signalbox.Down,
 		DeviceID: f.ID.String(), DeviceOwner: signalbox.DeviceOwnerFloatingIP, Role: signalbox.RoleFloatingIP,
 	}
-	if p.FixedIPs, err = satisfy(ctx, tx, p.NetworkID, demands, true); err != nil {
-		return err
-	}
-	if err := inUse(p, exhausted(p.NetworkID, tx.InsertPort(ctx, p))); err != nil {
+	if err := insertOutside(ctx, tx, p, demands); err != nil {
 		return err
 	}
 	f.OwnPortID, f.Addr = p.ID, p.FixedIPs[0].Addr

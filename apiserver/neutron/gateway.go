@@ -24,7 +24,7 @@ func gatewayChosen(specs ...RouterSpec) []signalbox.Reason {
 			continue
 		}
 		ours := []signalbox.Reason{signalbox.ReasonMACInUse}
-		if !named(g.FixedIPs) {
+		if len(g.FixedIPs) == 0 || !named(g.FixedIPs) {
 			ours = append(ours, signalbox.ReasonIPInUse)
 		}
 		return ours
@@ -34,7 +34,7 @@ func gatewayChosen(specs ...RouterSpec) []signalbox.Reason {
 
 // named reports whether every address is the client's choice.
 func named(fixed []signalbox.FixedIP) bool {
-	return len(fixed) > 0 && !slices.ContainsFunc(fixed, func(f signalbox.FixedIP) bool { return !f.Addr.IsValid() })
+	return !slices.ContainsFunc(fixed, func(f signalbox.FixedIP) bool { return !f.Addr.IsValid() })
 }
 
 // moveGateway makes a locked router's gateway what a request says of it.
@@ -123,14 +123,18 @@ func (s *Service) setGateway(ctx context.Context, tx *store.Tx, r *signalbox.Rou
 	p := &signalbox.Port{
 		ID: s.src.ID(), NetworkID: spec.NetworkID, AdminStateUp: true, MAC: s.newMAC(), Status: signalbox.Down,
 	}
-	var err error
-	if p.FixedIPs, err = satisfy(ctx, tx, p.NetworkID, demands, true); err != nil {
-		return err
-	}
-	if err := inUse(p, exhausted(p.NetworkID, tx.InsertPort(ctx, p))); err != nil {
+	if err := insertOutside(ctx, tx, p, demands); err != nil {
 		return err
 	}
 	return tx.SetGateway(ctx, r, p, or(spec.EnableSNAT, true))
+}
+
+// insertOutside writes a port that a router or a floating IP has on an external network, with the addresses that it shall have.
+func insertOutside(ctx context.Context, tx *store.Tx, p *signalbox.Port, demands []demand) (err error) {
+	if p.FixedIPs, err = satisfy(ctx, tx, p.NetworkID, demands, true); err != nil {
+		return err
+	}
+	return inUse(p, exhausted(p.NetworkID, tx.InsertPort(ctx, p)))
 }
 
 // changeGateway changes how the router appears on the external network that it leads to already.

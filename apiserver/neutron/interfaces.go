@@ -2,6 +2,7 @@ package neutron
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 
 	"github.com/google/uuid"
@@ -168,6 +169,10 @@ func subnetsAt(ctx context.Context, tx *store.Tx, fixed []signalbox.FixedIP) ([]
 		ids = append(ids, f.SubnetID)
 	}
 	return tx.Subnets(ctx, store.Query{Filters: map[string][]any{"id": ids}})
+}
+
+func hasAddr(fixed []signalbox.FixedIP, a netip.Addr) bool {
+	return slices.ContainsFunc(fixed, func(f signalbox.FixedIP) bool { return f.Addr == a })
 }
 
 func hasSubnet(p *signalbox.Port, id uuid.UUID) bool {

@@ -101,11 +101,7 @@ func chosen(wishes []portWish) []signalbox.Reason {
 		}
 	}
 	for i := range wishes {
-		named := wishes[i].spec.FixedIPs != nil
-		for _, f := range or(wishes[i].spec.FixedIPs, nil) {
-			named = named && f.Addr.IsValid()
-		}
-		if !named {
+		if fixed := wishes[i].spec.FixedIPs; fixed == nil || !named(*fixed) {
 			return append(ours, signalbox.ReasonIPInUse)
 		}
 	}
@@ -353,7 +349,7 @@ func updatePort(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *sign
 func keepsFloating(ctx context.Context, tx *store.Tx, p *signalbox.Port) error {
 	floating, err := tx.FloatingIPs(ctx, by("port_id", p.ID))
 	for _, f := range floating {
-		if !slices.ContainsFunc(p.FixedIPs, func(at signalbox.FixedIP) bool { return at.Addr == f.FixedAddr }) {
+		if !hasAddr(p.FixedIPs, f.FixedAddr) {
 			return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonBadRequest,
 				"Bad port request: Cannot update the fixed_ips of the port %s, because its fixed ip %s has been associated to floating ip %s.", p.ID, f.FixedAddr, f.Addr)
 		}

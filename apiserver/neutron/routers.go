@@ -179,7 +179,7 @@ func checkRoutes(ctx context.Context, tx *store.Tx, r *signalbox.Router) error {
 			return invalidRoute(route, "destination and nexthop are of different IP versions")
 		case !slices.ContainsFunc(joined, func(s signalbox.Subnet) bool { return s.CIDR.Contains(route.NextHop) }):
 			return invalidRoute(route, "the nexthop is not connected with router")
-		case slices.ContainsFunc(held, func(f signalbox.FixedIP) bool { return f.Addr == route.NextHop }):
+		case hasAddr(held, route.NextHop):
 			return invalidRoute(route, "the nexthop is used by router")
 		}
 	}

@@ -36,7 +36,7 @@ func (c *Config) maxMTU(t signalbox.NetworkType) int {
 func (s *Service) assignSegment(ctx context.Context, tx *store.Tx, n *signalbox.Network, spec *NetworkSpec) (err error) {
 	if spec.Type == nil && spec.Physical == nil && spec.SegmentationID == nil {
 		if n.External && s.cfg.ExternalNetworkType != "" {
-			n.Segment, err = s.externalSegment(ctx, tx, n.ID)
+			n.Segment, err = s.segmentOf(ctx, tx, n.ID, s.cfg.ExternalNetworkType)
 		} else {
 			n.Segment, err = s.tenantSegment(ctx, tx, n.ID)
 		}
@@ -57,11 +57,7 @@ func (s *Service) assignSegment(ctx context.Context, tx *store.Tx, n *signalbox.
 // tenantSegment tries the tenants' types in order; one that is exhausted gives way to the next.
 func (s *Service) tenantSegment(ctx context.Context, tx *store.Tx, network uuid.UUID) (signalbox.Segment, error) {
 	for _, t := range s.cfg.TenantNetworkTypes {
-		if t == signalbox.Local {
-			seg := signalbox.Segment{Type: t}
-			return seg, tx.ClaimSegment(ctx, seg, network)
-		}
-		seg, err := s.pick(ctx, tx, network, t, "")
+		seg, err := s.segmentOf(ctx, tx, network, t)
 		if !because(err, signalbox.ReasonNoSegment) {
 			return seg, err
 		}
@@ -69,9 +65,9 @@ func (s *Service) tenantSegment(ctx context.Context, tx *store.Tx, network uuid.
 	return signalbox.Segment{}, noSegment("No tenant network is available for allocation.")
 }
 
-// externalSegment is a segment of the type that external networks get.
-func (s *Service) externalSegment(ctx context.Context, tx *store.Tx, network uuid.UUID) (signalbox.Segment, error) {
-	switch t := s.cfg.ExternalNetworkType; t {
+// segmentOf is a free segment of a type.
+func (s *Service) segmentOf(ctx context.Context, tx *store.Tx, network uuid.UUID, t signalbox.NetworkType) (signalbox.Segment, error) {
+	switch t {
 	case signalbox.Local:
 		seg := signalbox.Segment{Type: t}
 		return seg, tx.ClaimSegment(ctx, seg, network)

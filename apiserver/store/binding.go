@@ -75,10 +75,7 @@ func (db *DB) SetStatus(ctx context.Context, statuses map[uuid.UUID]signalbox.St
 	if len(statuses) == 0 {
 		return nil
 	}
-	var ids, words pq.StringArray
-	for id, s := range statuses {
-		ids, words = append(ids, id.String()), append(words, string(s))
-	}
+	ids, words := statusColumns(statuses)
 	return db.retry(ctx, func(tx *Tx) error { // without ringing
 		_, err := tx.exec(ctx, `
 			WITH locked AS (SELECT id FROM ports WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE)
@@ -87,4 +84,12 @@ func (db *DB) SetStatus(ctx context.Context, statuses map[uuid.UUID]signalbox.St
 			WHERE p.id = locked.id AND p.id = t.id AND p.status <> t.status`, ids, words)
 		return wrap("set status", err)
 	})
+}
+
+// statusColumns turns statuses into arrays.
+func statusColumns(statuses map[uuid.UUID]signalbox.Status) (ids, words pq.StringArray) {
+	for id, s := range statuses {
+		ids, words = append(ids, id.String()), append(words, string(s))
+	}
+	return ids, words
 }

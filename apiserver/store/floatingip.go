@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -180,10 +179,7 @@ func (db *DB) SetFloatingStatus(ctx context.Context, statuses map[uuid.UUID]sign
 	if len(statuses) == 0 {
 		return nil
 	}
-	var ids, words pq.StringArray
-	for id, s := range statuses {
-		ids, words = append(ids, id.String()), append(words, string(s))
-	}
+	ids, words := statusColumns(statuses)
 	return db.retry(ctx, func(tx *Tx) error { // without ringing
 		_, err := tx.exec(ctx, `
 			WITH locked AS (SELECT id FROM floatingips WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE)

@@ -497,20 +497,7 @@ func TestConcurrentGatewaysAndFloatingIPsDoNotDeadlock(t *testing.T) {
 
 // attachAlone is attach with the router's and the network's lock, as the API does it.
 func (l *lab) attachAlone(r *signalbox.Router, s *signalbox.Subnet) (*signalbox.Port, error) {
-	p := aPort(s.NetworkID)
-	return p, l.db.Write(l.ctx, func(tx *store.Tx) error {
-		if _, err := tx.RouterForUpdate(l.ctx, r.ID); err != nil {
-			return err
-		}
-		if _, err := tx.NetworkForShare(l.ctx, s.NetworkID); err != nil {
-			return err
-		}
-		p.FixedIPs = []signalbox.FixedIP{{SubnetID: s.ID}}
-		if err := tx.InsertPort(l.ctx, p); err != nil {
-			return err
-		}
-		return tx.AttachPort(l.ctx, p, r.ID)
-	})
+	return l.plug(r, s, func(tx *store.Tx, p *signalbox.Port) error { return tx.AttachPort(l.ctx, p, r.ID) })
 }
 
 // detach deletes the router's interfaces.

@@ -24,6 +24,12 @@ func (l *lab) external(cidr, pool string) *signalbox.Subnet {
 
 // setGateway gives the router a gateway with the lowest free address of the subnet, in any goroutine.
 func (l *lab) setGateway(r *signalbox.Router, s *signalbox.Subnet) (*signalbox.Port, error) {
+	return l.plug(r, s, func(tx *store.Tx, p *signalbox.Port) error { return tx.SetGateway(l.ctx, r, p, true) })
+}
+
+// plug makes a port with the lowest free address of the subnet the router's, with the router's and the network's lock, as the
+// API does it.
+func (l *lab) plug(r *signalbox.Router, s *signalbox.Subnet, own func(*store.Tx, *signalbox.Port) error) (*signalbox.Port, error) {
 	p := aPort(s.NetworkID)
 	return p, l.db.Write(l.ctx, func(tx *store.Tx) error {
 		if _, err := tx.RouterForUpdate(l.ctx, r.ID); err != nil {
@@ -36,7 +42,7 @@ func (l *lab) setGateway(r *signalbox.Router, s *signalbox.Subnet) (*signalbox.P
 		if err := tx.InsertPort(l.ctx, p); err != nil {
 			return err
 		}
-		return tx.SetGateway(l.ctx, r, p, true)
+		return own(tx, p)
 	})
 }
 
