@@ -56,6 +56,20 @@ func answer(w http.ResponseWriter, body any) {
 	_ = enc.Encode(body)
 }
 
+// refuseHost says that a host is not known by a name.
+func refuseHost(w http.ResponseWriter, name string) {
+	refuse(w, http.StatusNotFound, "no host %q has joined; GET /v1/hosts lists those that have", name)
+}
+
+// idIn reads the id in a URL's path of a "port" or "router"; false when it has refused what is there.
+func idIn(w http.ResponseWriter, r *http.Request, of string) (uuid.UUID, bool) {
+	id, err := uuid.Parse(r.PathValue(of))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "%q is not a %s's id", r.PathValue(of), of)
+	}
+	return id, err == nil
+}
+
 func refuse(w http.ResponseWriter, status int, format string, args ...any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -188,7 +202,7 @@ func (c *Controller) getFlows(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.RUnlock()
 	if h == nil {
-		refuse(w, http.StatusNotFound, "no host %q has joined; GET /v1/hosts lists those that have", r.PathValue("host"))
+		refuseHost(w, r.PathValue("host"))
 		return
 	}
 	answer(w, out)
@@ -209,13 +223,13 @@ const maxWait = time.Minute
 
 // getPort shows a port. With ?wait=10s it answers when the port is wired, or else after that time.
 func (c *Controller) getPort(w http.ResponseWriter, r *http.Request) {
-	id, err := uuid.Parse(r.PathValue("port"))
-	if err != nil {
-		refuse(w, http.StatusBadRequest, "%q is not a port's id", r.PathValue("port"))
+	id, ok := idIn(w, r, "port")
+	if !ok {
 		return
 	}
 	var wait time.Duration
 	if s := r.URL.Query().Get("wait"); s != "" {
+		var err error
 		if wait, err = time.ParseDuration(s); err != nil {
 			refuse(w, http.StatusBadRequest, "wait=%q is not a time such as 500ms or 10s", s)
 			return

@@ -69,9 +69,8 @@ func (l *loop) nameByID(host uuid.UUID) string {
 
 // getRouter shows where a router's gateway is.
 func (c *Controller) getRouter(w http.ResponseWriter, r *http.Request) {
-	id, err := uuid.Parse(r.PathValue("router"))
-	if err != nil {
-		refuse(w, http.StatusBadRequest, "%q is not a router's id", r.PathValue("router"))
+	id, ok := idIn(w, r, "router")
+	if !ok {
 		return
 	}
 	c.mu.RLock()
@@ -90,9 +89,8 @@ const moveWait = 10 * time.Second
 // putGatewayHost moves a router's gateway to the host that the body names, {"host": NAME}, and answers when it is wired
 // there. The gateway stays there as it would anywhere: until its host is lost, or is drained.
 func (c *Controller) putGatewayHost(w http.ResponseWriter, r *http.Request) {
-	id, err := uuid.Parse(r.PathValue("router"))
-	if err != nil {
-		refuse(w, http.StatusBadRequest, "%q is not a router's id", r.PathValue("router"))
+	id, ok := idIn(w, r, "router")
+	if !ok {
 		return
 	}
 	var body struct{ Host string }
@@ -103,6 +101,7 @@ func (c *Controller) putGatewayHost(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), moveWait)
 	defer cancel()
 	var to *host
+	var err error
 	done := c.ask(ctx, func(l *loop) {
 		if to = l.hostNamed(body.Host); to != nil {
 			err = l.moveGateway(id, to, time.Now())
@@ -112,7 +111,7 @@ func (c *Controller) putGatewayHost(w http.ResponseWriter, r *http.Request) {
 	case !done:
 		refuse(w, http.StatusServiceUnavailable, "the controller is busy or ending")
 	case to == nil:
-		refuse(w, http.StatusNotFound, "no host %q has joined; GET /v1/hosts lists those that have", body.Host)
+		refuseHost(w, body.Host)
 	case signalbox.KindOf(err) == signalbox.NotFound && err != nil:
 		refuse(w, http.StatusNotFound, "%s", err)
 	case err != nil:
@@ -159,7 +158,7 @@ func (c *Controller) postDrain(w http.ResponseWriter, r *http.Request) {
 	case !done:
 		refuse(w, http.StatusServiceUnavailable, "the controller is ending")
 	case h == nil:
-		refuse(w, http.StatusNotFound, "no host %q has joined; GET /v1/hosts lists those that have", r.PathValue("host"))
+		refuseHost(w, r.PathValue("host"))
 	default:
 		answer(w, map[string]int{"gateways_moved": moved})
 	}

@@ -169,17 +169,10 @@ func (l *loop) gatewayHosts(now time.Time, away uuid.UUID) []nat.Host {
 // placeGateway has the database say that a router's gateway is at a host.
 func (l *loop) placeGateway(router, host uuid.UUID, now time.Time) {
 	r := l.compiler.Facts.Router(router)
-	from, to := "", host.String()
-	if h := l.hostByID(host); h != nil {
-		to = h.name()
-	}
-	if h := l.compiler.Facts.Host(r.Gateway.Host); h != nil {
-		from = h.Name
-	}
 	if r.Gateway.Host != uuid.Nil {
 		l.c.metrics.gatewayMoves.Inc()
 	}
-	l.c.log.Info("a router's gateway is placed", "router", router, "host", to, "before", from)
+	l.c.log.Info("a router's gateway is placed", "router", router, "host", l.nameByID(host), "before", l.nameByID(r.Gateway.Host))
 	l.gateways.coming[router] = coming{host, now}
 	l.writer.place(router, host)
 }

@@ -27,7 +27,6 @@ type loop struct {
 	placed   map[uuid.UUID]signalbox.Binding // where each port has been announced, or was when we began
 	turned   chan struct{}                   // closed at the turn's end, for those who wait for news
 
-	networks      map[signalbox.NetworkKey]uuid.UUID
 	gateways      gateways
 	questions     *questions[waiting]
 	acquaintances acquaintances
@@ -59,7 +58,6 @@ func newLoop(c *Controller) *loop {
 		turned:   make(chan struct{}),
 		began:    time.Now(),
 
-		networks:      map[signalbox.NetworkKey]uuid.UUID{},
 		gateways:      newGateways(),
 		questions:     newQuestions[waiting](),
 		acquaintances: acquaintances{},
@@ -234,9 +232,6 @@ func (l *loop) tick() {
 // rowsOutside takes what a change of the rows, which are in the facts, means for the ways out. first: nothing was known
 // before, so that all is as it has been.
 func (l *loop) rowsOutside(d *signalbox.Delta, first bool) {
-	for i := range d.Networks {
-		l.networks[d.Networks[i].Key] = d.Networks[i].ID
-	}
 	touch := func(id uuid.UUID) { l.retouched[id], l.unjudged[id] = struct{}{}, struct{}{} }
 	for i := range d.Routers {
 		touch(d.Routers[i].ID)
@@ -255,7 +250,9 @@ func (l *loop) rowsOutside(d *signalbox.Delta, first bool) {
 	for i := range d.Neighbours {
 		l.acquaintances.meet(&d.Neighbours[i], now)
 	}
+	stale := d.Full || len(d.Routers)+len(d.Hosts)+len(d.Networks) > 0
 	for _, ref := range d.Gone {
+		stale = stale || ref.Kind == signalbox.KindRouter || ref.Kind == signalbox.KindHost || ref.Kind == signalbox.KindNetwork
 		switch ref.Kind {
 		case signalbox.KindRouter, signalbox.KindFloatingIP:
 			touch(ref.ID)
@@ -269,14 +266,13 @@ func (l *loop) rowsOutside(d *signalbox.Delta, first bool) {
 			l.claims[id] = l.claimsOf(id)
 		}
 	}
-	if d.Full || len(d.Routers)+len(d.Hosts)+len(d.Networks)+len(d.Gone) > 0 {
-		l.gateways.stale = true
-	}
+	l.gateways.stale = l.gateways.stale || stale
 }
 
 // portIndex finds ports by what the switches know of them.
 type portIndex struct {
 	byKey  map[signalbox.PortKey]uuid.UUID
+	byAddr map[hop]uuid.UUID
 	byTap  map[string]uuid.UUID
 	byMAC  map[signalbox.MAC]map[uuid.UUID]struct{} // ports that can be bound
 	served map[uuid.UUID]uuid.UUID                  // subnet -> the port that DHCP answers it from
@@ -285,6 +281,7 @@ type portIndex struct {
 func newPortIndex() portIndex {
 	return portIndex{
 		byKey:  map[signalbox.PortKey]uuid.UUID{},
+		byAddr: map[hop]uuid.UUID{},
 		byTap:  map[string]uuid.UUID{},
 		byMAC:  map[signalbox.MAC]map[uuid.UUID]struct{}{},
 		served: map[uuid.UUID]uuid.UUID{},
@@ -293,6 +290,9 @@ func newPortIndex() portIndex {
 
 func (x *portIndex) add(p *signalbox.Port) {
 	x.byKey[p.Key] = p.ID
+	for _, ip := range p.FixedIPs {
+		x.byAddr[hop{p.NetworkID, ip.Addr}] = p.ID
+	}
 	switch p.Role {
 	case signalbox.RoleVIF:
 		x.byTap[signalbox.TapName(p.ID)] = p.ID
@@ -318,6 +318,9 @@ func (x *portIndex) remove(p *signalbox.Port) {
 		}
 	}
 	for _, ip := range p.FixedIPs {
+		if at := (hop{p.NetworkID, ip.Addr}); x.byAddr[at] == p.ID {
+			delete(x.byAddr, at)
+		}
 		if x.served[ip.SubnetID] == p.ID {
 			delete(x.served, ip.SubnetID)
 		}

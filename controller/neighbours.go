@@ -101,12 +101,7 @@ func (l *loop) outsideOf(n *signalbox.Network, a netip.Addr) bool {
 
 // portWith is the port of a network that has an address, or nil.
 func (l *loop) portWith(network uuid.UUID, a netip.Addr) *signalbox.Port {
-	for _, m := range l.compiler.Facts.Members(network) {
-		if p := l.compiler.Facts.Port(m.Port); p != nil && holds(p, a) {
-			return p
-		}
-	}
-	return nil
+	return l.compiler.Facts.Port(l.ports.byAddr[hop{network, a}])
 }
 
 // publicPort is the port that holds an address outside which stands for others inside: a router's gateway, or
@@ -186,17 +181,18 @@ func (s *session) hearAnswer(ctx context.Context, p openflow.PacketIn) string {
 	}
 	now := time.Now()
 	s.c.mu.RLock()
-	n := s.c.loop.networks[signalbox.NetworkKey(p.Reg(flowpipeline.Network.Field))]
-	at := hop{n, addr}
-	credible := s.c.loop.credible(at, mac)
-	known := s.c.loop.compiler.Facts.Neighbour(n, addr)
+	facts, at, credible, known := s.c.loop.compiler.Facts, hop{addr: addr}, false, false
+	if n := facts.NetworkByKey(signalbox.NetworkKey(p.Reg(flowpipeline.Network.Field))); n != nil {
+		at.network = n.ID
+		credible, known = s.c.loop.credible(n, addr, mac), facts.Neighbour(n.ID, addr) != nil
+	}
 	s.c.mu.RUnlock()
 	if !credible {
 		return "not believed"
 	}
 	count := s.c.metrics.neighbours.WithLabelValues
 	packets, asked := s.c.loop.questions.answer(at, mac, now)
-	if !asked && known == nil {
+	if !asked && !known {
 		count("unasked").Inc()
 		return "unasked"
 	}
@@ -210,10 +206,9 @@ func (s *session) hearAnswer(ctx context.Context, p openflow.PacketIn) string {
 
 // credible reports whether a machine outside could be so: its address is in a block of an external network,
 // and neither that nor its MAC is a port's.
-func (l *loop) credible(at hop, mac signalbox.MAC) bool {
+func (l *loop) credible(n *signalbox.Network, addr netip.Addr, mac signalbox.MAC) bool {
 	facts := l.compiler.Facts
-	n := facts.Network(at.network)
-	if n == nil || !n.External || !l.outsideOf(n, at.addr) {
+	if !n.External || !l.outsideOf(n, addr) {
 		return false
 	}
 	for _, m := range facts.Members(n.ID) {

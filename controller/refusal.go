@@ -85,8 +85,8 @@ func (l *loop) readRefused(in openflow.PacketIn) (p refusedPacket, ok bool) {
 		p.outside = facts.Network(g.NetworkID)
 	}
 	p.sender = facts.Port(l.ports.byKey[signalbox.PortKey(in.Reg(flowpipeline.SourcePort.Field))])
-	p.came = facts.Network(l.networks[signalbox.NetworkKey(in.Reg(flowpipeline.Network.Field))])
-	p.next = facts.Network(l.networks[signalbox.NetworkKey(in.Reg(flowpipeline.Egress.Field))])
+	p.came = facts.NetworkByKey(signalbox.NetworkKey(in.Reg(flowpipeline.Network.Field)))
+	p.next = facts.NetworkByKey(signalbox.NetworkKey(in.Reg(flowpipeline.Egress.Field)))
 	return p, p.came != nil
 }
 

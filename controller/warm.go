@@ -57,7 +57,7 @@ func (a *applier) newPeers(adds map[flow.Cookie]flow.Flow) []peer {
 			switch act := act.(type) {
 			case flow.Load:
 				if act.Dst.Field == flow.TunDst {
-					p.addr = netip.AddrFrom4([4]byte{byte(act.Value.Lo >> 24), byte(act.Value.Lo >> 16), byte(act.Value.Lo >> 8), byte(act.Value.Lo)})
+					p.addr = addressOf(act.Value.Lo)
 				}
 			case flow.Output:
 				if p.addr.IsValid() {

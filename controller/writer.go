@@ -49,6 +49,16 @@ func (d *decisions) empty() bool {
 	return len(d.hosts)+len(d.unbinds)+len(d.binds)+len(d.places)+len(d.silent)+len(d.known) == 0
 }
 
+func (d *decisions) know(at hop, mac signalbox.MAC) {
+	delete(d.silent, at)
+	d.known[at] = mac
+}
+
+func (d *decisions) forget(at hop, mac signalbox.MAC) {
+	delete(d.known, at)
+	d.silent[at] = mac
+}
+
 func newWriter(c *Controller) *writer {
 	return &writer{c: c, wake: make(chan struct{}, 1), due: newDecisions()}
 }
@@ -91,18 +101,12 @@ func (w *writer) place(router, host uuid.UUID) {
 
 // know keeps that an address outside has a MAC.
 func (w *writer) know(at hop, mac signalbox.MAC) {
-	w.decide(func(d *decisions) {
-		delete(d.silent, at)
-		d.known[at] = mac
-	})
+	w.decide(func(d *decisions) { d.know(at, mac) })
 }
 
 // forget drops what is known of an address outside.
 func (w *writer) forget(at hop, mac signalbox.MAC) {
-	w.decide(func(d *decisions) {
-		delete(d.known, at)
-		d.silent[at] = mac
-	})
+	w.decide(func(d *decisions) { d.forget(at, mac) })
 }
 
 // busy reports whether a port is being bound.
@@ -201,11 +205,9 @@ func (d *decisions) overlay(later decisions) {
 	maps.Copy(d.binds, later.binds)
 	maps.Copy(d.places, later.places)
 	for at, mac := range later.silent {
-		delete(d.known, at)
-		d.silent[at] = mac
+		d.forget(at, mac)
 	}
 	for at, mac := range later.known {
-		delete(d.silent, at)
-		d.known[at] = mac
+		d.know(at, mac)
 	}
 }
