@@ -179,13 +179,7 @@ func (s *script) answers(from *guest, to netip.Addr) {
 // isRefused waits until a router refuses a guest's ping in these words.
 func (s *script) isRefused(from *guest, to netip.Addr, o testbed.PingOptions, by netip.Addr, says string) {
 	s.Helper()
-	s.must(testbed.Await(s.ctx, patience, fmt.Sprintf("%s refuses what %s sends to %s", by, from.Name, to), func() error {
-		got, err := from.PingRefused(s.ctx, to, o)
-		if want := (testbed.Refused{By: by, Says: says}); err == nil && got != want {
-			err = fmt.Errorf("%s says %q", got.By, got.Says)
-		}
-		return err
-	}))
+	s.refusesTo(from.VM, to, o, by, says)
 }
 
 // refuses: a router says why it does not pass a packet on, from its own address.
