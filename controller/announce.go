@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -113,6 +114,23 @@ func (l *loop) announceOutlet(id uuid.UUID) {
 		}
 	}
 	l.claims[id] = now
+}
+
+// leaving is a translation that a host has been told to give up.
+type leaving struct {
+	seq uint64    // of the difference that says so
+	at  time.Time // when that was made
+}
+
+// leftAt is told when a host has given a translation up that was taken from it at a time. One that was out of reach has
+// spoken for the addresses as soon as it was back, until it heard: they are announced once more from where they are now.
+func (l *loop) leftAt(id uuid.UUID, since time.Time) {
+	if time.Since(since) < lastRepeat {
+		return // what is being said again anyhow covers it
+	}
+	for _, c := range l.claimsOf(id) {
+		l.announceClaim(id, c)
+	}
 }
 
 // claimsOf is what a router's gateway or a floating IP has on physical networks, where it is translated. The

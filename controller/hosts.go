@@ -42,6 +42,7 @@ type host struct {
 	learned map[string]learned                // interface -> port, by its first packet
 	notVIF  map[string]bool                   // interfaces that OVSDB says are tunnels, patches or ours
 	waiting map[uuid.UUID]uint64              // what is here and has flows on their way: see status.go
+	leaving map[uuid.UUID]leaving             // what was translated here and is not any more: see announce.go
 	seq     uint64                            // numbers the differences for this host
 	acked   uint64                            // the last one that its switch has acknowledged
 	manager *manager                          // nil: no OVSDB connection
@@ -73,6 +74,7 @@ func newHost(row signalbox.Host) *host {
 		learned: map[string]learned{},
 		notVIF:  map[string]bool{},
 		waiting: map[uuid.UUID]uint64{},
+		leaving: map[uuid.UUID]leaving{},
 		refused: map[flow.Cookie]string{},
 		owed:    map[flush]struct{}{},
 	}

@@ -28,6 +28,11 @@ func (l *loop) await(h *host, ch *flowpipeline.Change) {
 		switch u.Kind {
 		case flowpipeline.GatewayUnit, flowpipeline.FloatingUnit:
 			l.retouched[u.ID], l.unjudged[u.ID] = struct{}{}, struct{}{}
+			if l.placeOf(u.ID) != h.row.ID {
+				h.leaving[u.ID] = leaving{h.seq, time.Now()}
+			} else {
+				delete(h.leaving, u.ID)
+			}
 		case flowpipeline.PortUnit:
 		default:
 			continue
@@ -107,6 +112,12 @@ func (l *loop) judgeAcknowledged(h *host) {
 		if s <= h.acked {
 			delete(h.waiting, id)
 			l.judge(id)
+		}
+	}
+	for id, left := range h.leaving {
+		if left.seq <= h.acked {
+			delete(h.leaving, id)
+			l.leftAt(id, left.at)
 		}
 	}
 }
