@@ -26,9 +26,10 @@ var (
 )
 
 // newOutside is the routed cloud with an external network 203.0.113.0/24 behind router 1: gateway .2, and .10 stands
-// for 10.0.4.3.
+// for 10.0.4.3, which has 10.0.4.4 beside it.
 func newOutside() signalbox.Delta {
 	c := routedCloud{newRoutedCloud()}
+	c.port(0x14, 4, "10.0.4.4")
 	c.network(5, "203.0.113.0/24", 1500)
 	n := &c.delta.Networks[len(c.delta.Networks)-1]
 	n.External, n.Segment = true, signalbox.Segment{Type: signalbox.VLAN, Physical: "ext", ID: 77}
@@ -151,7 +152,7 @@ func TestANeighbourOutsideIsAskedForOnceAndThePacketGoesOn(t *testing.T) {
 		return w.c.loop.compiler.Facts.Neighbour(uuid.UUID{0: 'n', 15: 5}, netip.MustParseAddr("203.0.113.50")) != nil
 	})
 	w.Receive(tap, packet(64, 17, "203.0.113.50", udp(32)...))
-	w.Receive(signalbox.TapName(uuid.UUID{0: 'p', 1: 0x13, 15: 0x13}), fromFloating("203.0.113.50"))
+	w.Receive(signalbox.TapName(uuid.UUID{0: 'p', 1: 0x13, 15: 0x13}), beside(3, "203.0.113.50"))
 	w.await("further packets", func() bool { return len(w.out(ipv4Frames(17))) == 3 })
 	if !slices.ContainsFunc(w.out(ipv4Frames(17)), func(f []byte) bool { return bytes.Equal(f[6:12], floatMAC[:]) && f[29] == 10 }) {
 		t.Error("nothing goes from the floating IP") // the two ports may overtake each other
@@ -166,12 +167,12 @@ func TestANeighbourOutsideIsAskedForOnceAndThePacketGoesOn(t *testing.T) {
 	w.c.mu.RUnlock()
 }
 
-// fromFloating is a packet of 10.0.4.3, for which a floating IP stands.
-func fromFloating(to string) []byte {
+// beside is a packet of a port of the small network: of 10.0.4.3, for which a floating IP stands, or of 10.0.4.4.
+func beside(last byte, to string) []byte {
 	f := packet(64, 17, to, udp(32)...)
 	copy(f, []byte{0xfa, 0x16, 0x3e, 0, 0, 0x23})
-	f[11] = 0x13
-	copy(f[26:], []byte{10, 0, 4, 3})
+	f[11] = 0x10 + last
+	copy(f[26:], []byte{10, 0, 4, last})
 	f[24], f[25] = 0, 0
 	binary.BigEndian.PutUint16(f[24:], checksum(f[14:34]))
 	return f
@@ -196,33 +197,70 @@ func TestASenderIsToldThatItsNextHopOutsideDoesNotAnswer(t *testing.T) {
 	}
 	// The floating IP's VM likewise, back through its own translation.
 	tap = signalbox.TapName(uuid.UUID{0: 'p', 1: 0x13, 15: 0x13})
-	out = w.answer(tap, fromFloating("203.0.113.78"))
+	out = w.answer(tap, beside(3, "203.0.113.78"))
 	if !bytes.Equal(out[26:36], []byte{10, 0, 4, 1, 10, 0, 4, 3, icmpUnreachable, codeHost}) || !bytes.Equal(out[54:62], []byte{10, 0, 4, 3, 203, 0, 113, 78}) {
 		t.Errorf("is told %x", out)
 	}
 }
 
+// The gateway's address says so, and the MAC that the packet was sent to: the gateway's own may be at another host.
 func TestTheOutsideIsToldWhyAPacketDoesNotGoIn(t *testing.T) {
 	w, _ := startOutside(t)
+	w.Receive(signalbox.TapName(uuid.UUID{0: 'p', 1: 0x14, 15: 0x14}), beside(4, "203.0.113.50"))
+	w.await("a connection of who has no floating IP", func() bool { return len(w.out(asksFor(50))) > 0 })
+	answer := outer(gatewayMAC, 2, 64, 17, udp(1400)...)
+	answer[34], answer[35], answer[36], answer[37] = 0x00, 0x07, 0x30, 0x39
 	for _, tt := range []struct {
 		fact       string
 		frame      []byte
+		door       signalbox.MAC
 		kind, code byte
 		mtu        uint16
 	}{
-		{"ttl", outer(floatMAC, 10, 1, 17, udp(32)...), icmpTimeExceeded, 0, 0},
-		{"too_large", outer(floatMAC, 10, 64, 17, udp(1400)...), icmpUnreachable, codeFragmentNeeded, 1300},
+		{"ttl", outer(floatMAC, 10, 1, 17, udp(32)...), floatMAC, icmpTimeExceeded, 0, 0},
+		{"too_large", outer(floatMAC, 10, 64, 17, udp(1400)...), floatMAC, icmpUnreachable, codeFragmentNeeded, 1300},
+		{"ttl_at_the_gateway", outer(gatewayMAC, 2, 1, 17, udp(32)...), gatewayMAC, icmpTimeExceeded, 0, 0},
+		{"answer_that_is_too_large", answer, gatewayMAC, icmpUnreachable, codeFragmentNeeded, 1300},
+		{"ttl_for_an_address_that_is_not_there", outer(floatMAC, 77, 1, 17, udp(32)...), floatMAC, icmpTimeExceeded, 0, 0},
 	} {
 		t.Run(tt.fact, func(t *testing.T) {
 			before := len(w.out(ipv4Frames(1)))
 			w.in(tt.frame)
 			w.await("an error", func() bool { return len(w.out(ipv4Frames(1))) > before })
 			out := w.out(ipv4Frames(1))[before]
-			if !bytes.Equal(out[:12], append(outerMAC[:], floatMAC[:]...)) ||
-				!bytes.Equal(out[26:36], []byte{203, 0, 113, 10, 203, 0, 113, 50, tt.kind, tt.code}) || binary.BigEndian.Uint16(out[40:]) != tt.mtu {
+			if !bytes.Equal(out[:12], slices.Concat(outerMAC[:], tt.door[:])) ||
+				!bytes.Equal(out[26:36], []byte{203, 0, 113, 2, 203, 0, 113, 50, tt.kind, tt.code}) || binary.BigEndian.Uint16(out[40:]) != tt.mtu {
 				t.Errorf("is told %x", out[:42])
 			}
 			if quote := out[42:]; !bytes.Equal(quote[12:24], tt.frame[26:38]) {
+				t.Errorf("quotes %x", quote[:28])
+			}
+		})
+	}
+}
+
+// Also inside, who goes out and comes in again meets the router outside: here both are the gateway, and conntrack finds the
+// way back.
+func TestAGuestIsToldWhyAPacketDoesNotComeInAgain(t *testing.T) {
+	w, _ := startOutside(t)
+	tap := signalbox.TapName(uuid.UUID{0: 'p', 1: 0x11, 15: 0x11})
+	for _, tt := range []struct {
+		fact       string
+		frame      []byte
+		from       []byte
+		kind, code byte
+		mtu        uint16
+	}{
+		{"ttl_inside", packet(1, 17, "203.0.113.10", udp(32)...), []byte{10, 0, 0, 1}, icmpTimeExceeded, 0, 0},
+		{"ttl_outside", packet(2, 17, "203.0.113.10", udp(32)...), []byte{203, 0, 113, 2}, icmpTimeExceeded, 0, 0},
+		{"too_large", packet(64, 17, "203.0.113.10", udp(1400)...), []byte{203, 0, 113, 2}, icmpUnreachable, codeFragmentNeeded, 1300},
+	} {
+		t.Run(tt.fact, func(t *testing.T) {
+			out := w.answer(tap, tt.frame)
+			if !bytes.Equal(out[26:36], slices.Concat(tt.from, []byte{10, 0, 0, 3, tt.kind, tt.code})) || binary.BigEndian.Uint16(out[40:]) != tt.mtu {
+				t.Errorf("is told %x", out[:42])
+			}
+			if quote := out[42:]; !bytes.Equal(quote[12:24], tt.frame[26:38]) || checksum(out[14:34]) != 0 || checksum(out[34:]) != 0 {
 				t.Errorf("quotes %x", quote[:28])
 			}
 		})

@@ -44,7 +44,8 @@ type refusedPacket struct {
 	sender     *signalbox.Port    // that the packet came from on this host; nil: it came from elsewhere
 	came, next *signalbox.Network // nil: not known
 	src, dst   netip.Addr
-	mac        signalbox.MAC // its source
+	mac, door  signalbox.MAC // its source and its destination
+	plain      uint64        // the address that it had before conntrack was to translate it; 0: it was not
 }
 
 // refusal finds who refused whose packet: the router, its address on the network that the packet came to it
@@ -80,7 +81,8 @@ func (l *loop) readRefused(in openflow.PacketIn) (p refusedPacket, ok bool) {
 		return p, false
 	}
 	p.src, p.dst = netip.AddrFrom4([4]byte(ip[12:16])), netip.AddrFrom4([4]byte(ip[16:20]))
-	p.mac = signalbox.MAC(in.Data[6:12])
+	p.door, p.mac = signalbox.MAC(in.Data[:6]), signalbox.MAC(in.Data[6:12])
+	p.plain = in.Reg(flowpipeline.Plain.Field)
 	if g := p.router.Gateway; g != nil {
 		p.outside = facts.Network(g.NetworkID)
 	}
@@ -131,30 +133,17 @@ func (l *loop) speakInside(p *refusedPacket, r *refusal) {
 	}
 }
 
-// speakOutside lets the router speak from the address that the packet was sent to, where that is one of its public
-// ones, else from its gateway's. Where the packet's destination has been translated already, its sender is shown
-// the one that it knows.
+// speakOutside lets the router speak from its gateway's address (RFC 1812, 4.3.2.4), but from the MAC that the packet was
+// sent to: a floating IP's is at this host, where the gateway's may be at another and must not be seen to move. Where the
+// packet's destination has been translated already, its sender is shown the one that it knows.
 func (l *loop) speakOutside(p *refusedPacket, r *refusal) {
-	facts := l.compiler.Facts
-	speaker := l.publicPort(p.outside.ID, p.dst)
-	if speaker != nil {
-		r.router, r.from = p.dst, speaker.MAC
-		return
+	if gateway := l.compiler.Facts.Port(p.router.Gateway.PortID); gateway != nil {
+		r.router, _ = firstIPv4(gateway)
+		r.from = p.door
 	}
-	for _, id := range facts.FloatingIPsOf(p.router.ID) {
-		if ip := facts.FloatingIP(id); ip.FixedAddr == p.dst && ip.NetworkID == p.outside.ID {
-			r.router, r.from, r.sent = ip.Addr, ip.MAC, ip.Addr
-			return
-		}
-	}
-	if speaker = facts.Port(p.router.Gateway.PortID); speaker == nil {
-		return
-	}
-	if addr, ok := firstIPv4(speaker); ok {
-		r.router, r.from = addr, speaker.MAC
-		if p.router.Gateway.EnableSNAT {
-			r.sent = addr
-		}
+	// What goes out again has been translated, if at all, by its source.
+	if p.plain != 0 && p.next != p.outside && l.publicPort(p.outside.ID, p.dst) == nil {
+		r.sent = addressOf(p.plain)
 	}
 }
 

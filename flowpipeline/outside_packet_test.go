@@ -281,7 +281,7 @@ func TestWhatTheControllerHearsOfTheOutside(t *testing.T) {
 	large = w.outside(machine, "udp", "203.0.113.11")
 	large.size = 1452
 	silent("answer that is too large", w.fromOutside(large))
-	w.awaitPunt("a", "reg4=0x7,", main, "reg0=0x1,", blue, "total_len=1466", "nw_dst=10.0.0.6")
+	w.awaitPunt("a", "reg4=0x7,", main, "reg0=0x1,", blue, "total_len=1466", "nw_dst=10.0.0.6", "reg8=0xcb00710b")
 
 	hairpin := w.byRouter("red3", "udp", "203.0.113.21")
 	hairpin.size = 1453

@@ -158,7 +158,7 @@ func disassociated(s *script) {
 	s.must(out[1].Stop())
 	heard := s.ear(o.peer)
 	s.connects(guests[0].VM, peerAddr)
-	if echo := heard.First(isEchoRequest); !isFrom(publics[0])(echo) {
+	if echo := s.echoAt(heard); !isFrom(publics[0])(echo) {
 		s.Errorf("without its floating IP the guest is seen as %v", packet(echo))
 	}
 	if f, err := s.box.API.FloatingIP(s.ctx, floats[0].ID); err != nil || f.PortID != "" || f.RouterID != "" || f.FixedAddr != "" || f.Status != string(signalbox.Down) {

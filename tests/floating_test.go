@@ -39,8 +39,8 @@ func TestFloatingIPChanges(t *testing.T) {
 }
 
 // reachedFromOutside: who is outside reaches a guest by the floating IP, and sees no other address of the guest's. The
-// guest's own host translates where it can; else the gateway host does. What does not get through is refused by the
-// address that it was sent to.
+// guest's own host translates where it can; else the gateway host does. Traceroute shows the router by its gateway's
+// address, whichever host that speaks from.
 func reachedFromOutside(s *script, o *internet, kind signalbox.NetworkType) {
 	n := s.block(kind, "10.1.0.0/24")
 	r := s.router(n)
@@ -48,6 +48,7 @@ func reachedFromOutside(s *script, o *internet, kind signalbox.NetworkType) {
 	gateway := s.gatewayHost(r)
 	sent := s.listenOutside(s.h1, s.h2)
 	heard := s.ear(o.peer)
+	s.connects(o.peer, public)
 	for _, h := range []*testbed.Host{s.h1, s.h2, s.h3} {
 		g := s.lease(n, h)
 		f, floating := s.float(o, g)
@@ -78,9 +79,9 @@ func reachedFromOutside(s *script, o *internet, kind signalbox.NetworkType) {
 			s.Errorf("%+v, %v", f, err)
 		}
 		s.unreached(o.peer, g.IP)
-		s.refusesTo(g.VM, farAddr, testbed.PingOptions{TTL: 1}, r.addr(0), "Time to live exceeded")
-		s.refusesTo(g.VM, farAddr, testbed.PingOptions{TTL: 2}, gatewayAddr, "Time to live exceeded")
-		s.refusesTo(o.far, floating, testbed.PingOptions{TTL: 2}, floating, "Time to live exceeded")
+		s.traces(g.VM, farAddr, r.addr(0), gatewayAddr)
+		s.traces(o.far, floating, behindAddr, public)
+		s.traces(o.peer, floating, public)
 	}
 	if heard.Count(isFrom(public)) > 0 && heard.Count(func(f []byte) bool { return isEchoRequest(f) && isFrom(public)(f) }) > 0 {
 		s.Error("a guest with a floating IP went out by the router's address")
@@ -99,11 +100,12 @@ func hairpins(s *script) {
 	var parties []party
 	sent := s.listenOutside(s.h1, s.h2)
 	var routers []*router
+	outer := map[*router]netip.Addr{}
 	for range 2 {
 		n := s.block(signalbox.VXLAN, "10.1.0.0/24")
 		r := s.router(n)
 		routers = append(routers, r)
-		s.gateway(r, o)
+		outer[r] = s.gateway(r, o)
 		for _, h := range []*testbed.Host{s.h1, s.h1, s.h2, s.h3} {
 			g := s.lease(n, h)
 			_, floating := s.float(o, g)
@@ -117,12 +119,14 @@ func hairpins(s *script) {
 				s.Errorf("%s on %s to %s of one on %s: %v", from.floating, from.Host().Name, to.floating, to.Host().Name, err)
 				continue
 			}
-			if echo := heard.First(isEchoRequest); !isFrom(from.floating)(echo) {
+			if echo := s.echoAt(heard); !isFrom(from.floating)(echo) {
 				s.Errorf("%s heard from %s: %v", to.floating, from.floating, packet(echo))
 			}
 		}
 	}
 	first, last := parties[0], parties[len(parties)-1]
+	s.traces(first.VM, parties[3].floating, routers[0].addr(0), outer[routers[0]])
+	s.traces(first.VM, last.floating, routers[0].addr(0), outer[routers[1]])
 	for _, pair := range [][2]party{{first, first}, {first, parties[1]}, {first, parties[2]}, {first, parties[3]}, {first, parties[4]}, {first, last}, {last, first}} {
 		s.sends(pair[0].VM, pair[1].VM, pair[1].floating, 1<<16)
 	}
@@ -175,7 +179,7 @@ func answeredOnce(s *script) {
 func sizesAreTold(s *script) {
 	o := s.internet()
 	n := s.block(signalbox.VXLAN, "10.1.0.0/24")
-	s.gateway(s.router(n), o)
+	public := s.gateway(s.router(n), o)
 	for _, h := range []*testbed.Host{s.h2, s.h3} {
 		g := s.lease(n, h)
 		_, floating := s.float(o, g)
@@ -186,7 +190,7 @@ func sizesAreTold(s *script) {
 
 		s.connects(o.peer, floating)
 		says := fmt.Sprintf("Frag needed and DF set (mtu = %d)", n.MTU)
-		s.refusesTo(o.peer, floating, testbed.PingOptions{Size: 1500 - 20 - 8}, floating, says)
+		s.refusesTo(o.peer, floating, testbed.PingOptions{Size: 1500 - 20 - 8}, public, says)
 		out, err := o.peer.NS.Run(s.ctx, "ip", "route", "get", floating.String())
 		s.must(err)
 		if !strings.Contains(out, "mtu "+itoa(n.MTU)) {
@@ -217,7 +221,7 @@ func oneOfSeveral(s *script) {
 	_, floating := s.floatAs(testbed.FloatingIP{NetworkID: o.ID, PortID: g.Port.ID, FixedAddr: second.String()})
 	heard, told := s.tap(g), s.ear(o.peer)
 	s.connects(o.peer, floating)
-	if echo := heard.First(isEchoRequest); echo == nil || !bytes.Equal(echo[30:34], second.AsSlice()) {
+	if echo := s.echoAt(heard); !bytes.Equal(echo[30:34], second.AsSlice()) {
 		s.Errorf("the guest heard %v", packet(echo))
 	}
 	for from, want := range map[netip.Addr]netip.Addr{first: public, second: floating} {

@@ -39,6 +39,7 @@ type internet struct {
 var (
 	gatewayAddr = netip.MustParseAddr("192.168.0.1")
 	peerAddr    = netip.MustParseAddr("192.168.0.250")
+	behindAddr  = netip.MustParseAddr("203.0.113.1") // the gateway's, behind it
 	farAddr     = netip.MustParseAddr("203.0.113.9")
 	inside      = netip.MustParsePrefix("10.0.0.0/8") // all that tenants have
 )
@@ -145,6 +146,14 @@ func (s *script) connects(from *testbed.VM, to netip.Addr) {
 	if r.Lost() != 0 {
 		s.Errorf("%s to %s: %d of %d pings lost", from.Name, to, r.Lost(), r.Sent)
 	}
+}
+
+// echoAt waits for the first ping that a wire hears: pings may be answered before it has.
+func (s *script) echoAt(w *testbed.Wire) []byte {
+	s.Helper()
+	echo, err := w.Hear(s.ctx, patience, "a ping", isEchoRequest)
+	s.must(err)
+	return echo
 }
 
 // unreached fails when an address answers a machine's pings.

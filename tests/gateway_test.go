@@ -156,11 +156,7 @@ func errorsFindTheirWay(s *script) {
 	for _, h := range []*testbed.Host{s.h1, s.h3} {
 		g := s.lease(n, h)
 		s.connects(g.VM, farAddr)
-		s.refusesTo(g.VM, farAddr, testbed.PingOptions{TTL: 1}, r.addr(0), "Time to live exceeded")
-		s.refusesTo(g.VM, farAddr, testbed.PingOptions{TTL: 2}, gatewayAddr, "Time to live exceeded")
-		if got, err := g.Ping(s.ctx, farAddr, testbed.PingOptions{TTL: 3}); err != nil || got.Lost() != 0 {
-			s.Errorf("with a TTL of 3: %+v, %v", got, err)
-		}
+		s.traces(g.VM, farAddr, r.addr(0), gatewayAddr)
 		s.refusesTo(g.VM, farAddr, testbed.PingOptions{Size: large}, gatewayAddr, tooLarge)
 		out, err := g.NS.Run(s.ctx, "ip", "route", "get", farAddr.String())
 		s.must(err)
@@ -183,6 +179,17 @@ func (s *script) refusesTo(from *testbed.VM, to netip.Addr, o testbed.PingOption
 		}
 		return err
 	}))
+}
+
+// traces does as traceroute does: each router on the way to an address says in turn that the TTL has run out.
+func (s *script) traces(from *testbed.VM, to netip.Addr, hops ...netip.Addr) {
+	s.Helper()
+	for i, hop := range hops {
+		s.refusesTo(from, to, testbed.PingOptions{TTL: i + 1}, hop, "Time to live exceeded")
+	}
+	if got, err := from.Ping(s.ctx, to, testbed.PingOptions{TTL: len(hops) + 1}); err != nil || got.Lost() != 0 {
+		s.Errorf("%s to %s with a TTL of %d: %+v, %v", from.Name, to, len(hops)+1, got, err)
+	}
 }
 
 // scanCausesNoStorm: a guest that tries every address outside does not make the router ask for more than it can bear,
