@@ -20,6 +20,7 @@ tcpdump:tcpdump
 curl:curl
 jq:jq
 gcc:gcc
+keystone-manage:python3-keystone
 '
 
 missing=
