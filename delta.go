@@ -19,6 +19,8 @@ const (
 
 	KindFloatingIP Kind = "floatingip"
 	KindNeighbour  Kind = "neighbour"
+
+	KindSecurityGroup Kind = "security_group" // a change of one of its rules is one of its own
 )
 
 // Ref names one row.
@@ -40,12 +42,14 @@ type Delta struct {
 
 	FloatingIPs []FloatingIP
 	Neighbours  []Neighbour
+
+	SecurityGroups []SecurityGroup
 }
 
 // Empty reports whether the delta says nothing.
 func (d *Delta) Empty() bool {
 	return !d.Full && len(d.Networks)+len(d.Subnets)+len(d.Ports)+len(d.Hosts)+len(d.Routers)+
-		len(d.FloatingIPs)+len(d.Neighbours)+len(d.Gone) == 0
+		len(d.FloatingIPs)+len(d.Neighbours)+len(d.SecurityGroups)+len(d.Gone) == 0
 }
 
 // Named is every row that the delta has.
@@ -57,7 +61,8 @@ func (d *Delta) Named() iter.Seq[Ref] {
 			each(d.Hosts, yield, func(h *Host) Ref { return Ref{KindHost, h.ID} }) &&
 			each(d.Routers, yield, func(r *Router) Ref { return Ref{KindRouter, r.ID} }) &&
 			each(d.FloatingIPs, yield, func(f *FloatingIP) Ref { return Ref{KindFloatingIP, f.ID} }) &&
-			each(d.Neighbours, yield, func(n *Neighbour) Ref { return Ref{KindNeighbour, n.ID} })
+			each(d.Neighbours, yield, func(n *Neighbour) Ref { return Ref{KindNeighbour, n.ID} }) &&
+			each(d.SecurityGroups, yield, func(g *SecurityGroup) Ref { return Ref{KindSecurityGroup, g.ID} })
 	}
 }
 

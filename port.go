@@ -64,6 +64,8 @@ type Port struct {
 	RouterID     uuid.UUID // of RoleRouterInterface and RoleRouterGateway; Nil for every other
 	Status       Status
 	Binding      *Binding // nil while no host holds the port
+	// SecurityGroups are the groups that the port is in, in order of their ids. Only VIFs are in any.
+	SecurityGroups []uuid.UUID
 	Meta
 }
 

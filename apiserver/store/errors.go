@@ -55,6 +55,8 @@ const (
 	constraintRouterKey   = "routers_key"
 	constraintHostMAC     = "hosts_mac"
 	constraintZone        = "router_gateways_zone"
+	constraintGroupKey    = "security_groups_key"
+	constraintRuleKey     = "security_group_rules_key"
 	constraintAllocations = "allocations_address"
 	constraintInterface   = "floatingips_interface"
 	constraintGateway     = "floatingips_gateway"
@@ -90,6 +92,12 @@ var refusals = map[string]signalbox.Error{
 	"floatingips_address":       {Kind: signalbox.NotFound, Resource: "port", Msg: "no port has the fixed address"},
 	constraintInterface:         {Kind: signalbox.NotFound, Reason: signalbox.ReasonNoPath, Msg: "the router has no interface on the fixed address' subnet"},
 	constraintGateway:           {Kind: signalbox.NotFound, Reason: signalbox.ReasonNoPath, Msg: "the router has no gateway on the floating IP's network"},
+
+	"security_groups_pkey":        {Kind: signalbox.Conflict, Msg: "a security group with this id exists"},
+	"security_group_rules_pkey":   {Kind: signalbox.Conflict, Msg: "a security group rule with this id exists"},
+	"security_group_rules_group":  {Kind: signalbox.NotFound, Resource: "security_group", Msg: "the security group is not there"},
+	"security_group_rules_remote": {Kind: signalbox.NotFound, Resource: "security_group", Msg: "the remote security group is not there"},
+	"port_security_groups_group":  {Kind: signalbox.NotFound, Resource: "security_group", Msg: "the security group is not there"},
 
 	constraintAllocations: {Kind: signalbox.Conflict, Reason: signalbox.ReasonIPInUse, Msg: "another port has this address"},
 }
@@ -164,7 +172,8 @@ func retryable(err error) bool {
 		return true
 	case codeUnique:
 		switch pe.Constraint {
-		case constraintNetworkKey, constraintPortKey, constraintRouterKey, constraintHostMAC, constraintZone:
+		case constraintNetworkKey, constraintPortKey, constraintRouterKey, constraintHostMAC, constraintZone,
+			constraintGroupKey, constraintRuleKey:
 			return true
 		}
 	}

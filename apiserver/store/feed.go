@@ -151,6 +151,7 @@ type rows struct {
 	routers    []routerRow
 	floating   []floatingRow
 	neighbours []neighbourRow
+	groups     []groupRow
 }
 
 // reading is how the rows of one kind are read.
@@ -170,6 +171,7 @@ func (r *rows) readings() []reading {
 		{signalbox.KindRouter, &r.routers, selectRouter, "r.id"},
 		{signalbox.KindFloatingIP, &r.floating, selectFloatingIP, "f.id"},
 		{signalbox.KindNeighbour, &r.neighbours, selectNeighbour, "x.id"},
+		{signalbox.KindSecurityGroup, &r.groups, selectSecurityGroup, "g.id"},
 	}
 }
 
@@ -181,6 +183,9 @@ func (r *rows) delta() (d signalbox.Delta, err error) {
 		return d, err
 	}
 	if d.Ports, err = ports(r.ports); err != nil {
+		return d, err
+	}
+	if d.SecurityGroups, err = securityGroups(r.groups); err != nil {
 		return d, err
 	}
 	d.Routers, err = routers(r.routers)

@@ -33,8 +33,9 @@ type view struct {
 	routers  map[uuid.UUID]signalbox.Router
 	floating map[uuid.UUID]signalbox.FloatingIP
 	met      map[uuid.UUID]signalbox.Neighbour
+	groups   map[uuid.UUID]signalbox.SecurityGroup
 	fulls    int
-	told     map[uuid.UUID]int // how often a port, router, floating IP or neighbour was
+	told     map[uuid.UUID]int // how often a port, router, floating IP, neighbour or group was
 }
 
 // follow keeps a view up to date until the test ends.
@@ -63,7 +64,7 @@ func (v *view) apply(d signalbox.Delta) error {
 		v.networks, v.subnets = map[uuid.UUID]signalbox.Network{}, map[uuid.UUID]signalbox.Subnet{}
 		v.ports, v.hosts = map[uuid.UUID]signalbox.Port{}, map[uuid.UUID]signalbox.Host{}
 		v.routers, v.floating = map[uuid.UUID]signalbox.Router{}, map[uuid.UUID]signalbox.FloatingIP{}
-		v.met = map[uuid.UUID]signalbox.Neighbour{}
+		v.met, v.groups = map[uuid.UUID]signalbox.Neighbour{}, map[uuid.UUID]signalbox.SecurityGroup{}
 	}
 	for _, n := range d.Networks {
 		v.networks[n.ID] = n
@@ -90,6 +91,10 @@ func (v *view) apply(d signalbox.Delta) error {
 		v.met[n.ID] = n
 		v.told[n.ID]++
 	}
+	for _, g := range d.SecurityGroups {
+		v.groups[g.ID] = g
+		v.told[g.ID]++
+	}
 	for _, ref := range d.Gone {
 		delete(v.networks, ref.ID)
 		delete(v.subnets, ref.ID)
@@ -98,6 +103,7 @@ func (v *view) apply(d signalbox.Delta) error {
 		delete(v.routers, ref.ID)
 		delete(v.floating, ref.ID)
 		delete(v.met, ref.ID)
+		delete(v.groups, ref.ID)
 	}
 	return nil
 }
@@ -146,13 +152,16 @@ func (v *view) awaitTables() {
 		if d.Neighbours, err = tx.Neighbours(l.ctx); err != nil {
 			return err
 		}
+		if d.SecurityGroups, err = tx.SecurityGroups(l.ctx, store.Query{}); err != nil {
+			return err
+		}
 		want.told = map[uuid.UUID]int{}
 		return want.apply(d)
 	}))
 	v.await("the view equals the tables", func() bool {
 		return reflect.DeepEqual(v.subnets, want.subnets) && reflect.DeepEqual(v.ports, want.ports) &&
 			reflect.DeepEqual(v.hosts, want.hosts) && reflect.DeepEqual(v.routers, want.routers) &&
-			reflect.DeepEqual(v.floating, want.floating) && reflect.DeepEqual(v.met, want.met) && sameNetworks(v.networks, want.networks)
+			reflect.DeepEqual(v.floating, want.floating) && reflect.DeepEqual(v.met, want.met) && reflect.DeepEqual(v.groups, want.groups) && sameNetworks(v.networks, want.networks)
 	})
 }
 

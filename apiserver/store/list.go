@@ -136,6 +136,45 @@ var floatingIPList = listing{
 	},
 }
 
+var securityGroupList = listing{
+	resource: "security_group", table: "g", sel: selectSecurityGroup,
+	visible: "g.project_id = %[1]s",
+	columns: map[string]column{
+		"id":              {expr: "g.id", typ: "uuid"},
+		"name":            {expr: "g.name", typ: "text"},
+		"description":     {expr: "g.description", typ: "text"},
+		"project_id":      {expr: "g.project_id", typ: "text"},
+		"tenant_id":       {expr: "g.project_id", typ: "text"},
+		"shared":          {expr: "false", typ: "boolean"},
+		"created_at":      {expr: "g.created_at", typ: "timestamptz"},
+		"updated_at":      {expr: "g.updated_at", typ: "timestamptz"},
+		"revision_number": {expr: "g.revision", typ: "bigint"},
+	},
+}
+
+var ruleList = listing{
+	resource: "security_group_rule", table: "r", sel: selectRule,
+	visible: "r.project_id = %[1]s",
+	columns: map[string]column{
+		"id":                {expr: "r.id", typ: "uuid"},
+		"description":       {expr: "r.description", typ: "text"},
+		"project_id":        {expr: "r.project_id", typ: "text"},
+		"tenant_id":         {expr: "r.project_id", typ: "text"},
+		"security_group_id": {expr: "r.group_id", typ: "uuid"},
+		"direction":         {expr: "r.direction", typ: "text"},
+		"ethertype":         {expr: "r.ethertype", typ: "text"},
+		"protocol":          {expr: "r.protocol", typ: "text", nullable: true},
+		"port_range_min":    {expr: "r.port_min", typ: "bigint", nullable: true},
+		"port_range_max":    {expr: "r.port_max", typ: "bigint", nullable: true},
+		"remote_group_id":   {expr: "r.remote_group_id", typ: "uuid", nullable: true},
+		"remote_ip_prefix":  {expr: "text(r.remote_prefix)", typ: "text", nullable: true},
+		"normalized_cidr":   {expr: "network(r.remote_prefix)", typ: "cidr", nullable: true},
+		"created_at":        {expr: "r.created_at", typ: "timestamptz"},
+		"updated_at":        {expr: "r.updated_at", typ: "timestamptz"},
+		"revision_number":   {expr: "r.revision", typ: "bigint"},
+	},
+}
+
 // list runs a query.
 func (tx *Tx) list(ctx context.Context, dest any, l listing, q Query) error {
 	op := "list " + l.resource + "s"
@@ -198,6 +237,10 @@ func (l listing) where(st *statement, q Query) *signalbox.Error {
 				return err
 			}
 			st.and(cond)
+			continue
+		}
+		if name == "security_groups" && l.resource == "port" {
+			st.and("EXISTS (SELECT FROM port_security_groups m WHERE m.port_id = p.id AND " + anyOf(st, column{expr: "m.group_id", typ: "uuid"}, values) + ")")
 			continue
 		}
 		col, ok := l.columns[name]

@@ -48,8 +48,8 @@ func (r *networkRow) network() (n signalbox.Network, err error) {
 
 // metaRow is what every row carries about itself.
 type metaRow struct {
-	CreatedAt time.Time `db:"created_at"`
-	UpdatedAt time.Time `db:"updated_at"`
+	CreatedAt time.Time `db:"created_at" json:"created_at"`
+	UpdatedAt time.Time `db:"updated_at" json:"updated_at"`
 	Revision  int64
 }
 

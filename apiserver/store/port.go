@@ -15,7 +15,8 @@ const selectPort = `
 SELECT p.id, p.key, p.network_id, p.project_id, p.name, p.description, p.admin_state_up, p.mac, p.device_id, p.device_owner,
        p.role, p.router_id, p.status, p.created_at, p.updated_at, p.revision,
        b.host_id, b.interface, b.bound_by,
-       ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips
+       ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips,
+       ARRAY(SELECT m.group_id::text FROM port_security_groups m WHERE m.port_id = p.id ORDER BY m.group_id) AS security_groups
 FROM ports p LEFT JOIN bindings b ON b.port_id = p.id`
 
 type portRow struct {
@@ -36,6 +37,7 @@ type portRow struct {
 	Interface    sql.NullString
 	BoundBy      sql.NullString `db:"bound_by"`
 	FixedIPs     pq.StringArray `db:"fixed_ips"`
+	Groups       pq.StringArray `db:"security_groups"`
 	metaRow
 }
 
@@ -50,7 +52,10 @@ func (r *portRow) port() (p signalbox.Port, err error) {
 		p.Binding = &signalbox.Binding{PortID: r.ID, HostID: r.HostID.UUID, Interface: r.Interface.String,
 			By: signalbox.BoundBy(r.BoundBy.String)}
 	}
-	p.FixedIPs, err = each(r.FixedIPs, readFixedIP)
+	if p.FixedIPs, err = each(r.FixedIPs, readFixedIP); err != nil {
+		return p, err
+	}
+	p.SecurityGroups, err = each(r.Groups, uuid.Parse)
 	return p, err
 }
 
@@ -66,7 +71,7 @@ func fixedIPs(of []signalbox.FixedIP) (subnets, addrs pq.StringArray) {
 	return subnets, addrs
 }
 
-// insertPorts writes ports and their allocations; an address that is not named is the lowest free one of its subnet.
+// insertPorts writes ports, their allocations and their memberships in groups; an address that is not named is the lowest free one of its subnet.
 const insertPorts = `
 WITH made AS (
 	INSERT INTO ports (id, network_id, project_id, name, description, admin_state_up, mac, device_id, device_owner, role, status)
@@ -76,7 +81,8 @@ WITH made AS (
 addresses AS (
 	INSERT INTO allocations (subnet_id, ip, port_id, ord)
 	SELECT s, coalesce(nullif(a, '')::inet, take_address(s)), p, n
-	FROM unnest($12::uuid[], $13::text[], $14::uuid[], $15::smallint[]) AS t(s, a, p, n) RETURNING port_id, ip, ord)
+	FROM unnest($12::uuid[], $13::text[], $14::uuid[], $15::smallint[]) AS t(s, a, p, n) RETURNING port_id, ip, ord),
+memberships AS (INSERT INTO port_security_groups (port_id, group_id) SELECT * FROM unnest($16::uuid[], $17::uuid[]))
 SELECT id, key, created_at, updated_at, revision,
 	ARRAY(SELECT host(ip) FROM addresses WHERE port_id = made.id ORDER BY ord) AS addresses FROM made`
 
@@ -87,6 +93,8 @@ type portColumns struct {
 	// of their addresses:
 	subnet, addr, port pq.StringArray
 	ord                pq.Int64Array
+	// of their memberships:
+	member, group pq.StringArray
 }
 
 func (c *portColumns) add(p *signalbox.Port) {
@@ -101,6 +109,9 @@ func (c *portColumns) add(p *signalbox.Port) {
 	for n := range p.FixedIPs {
 		c.port, c.ord = append(c.port, p.ID.String()), append(c.ord, int64(n+1))
 	}
+	for _, g := range p.SecurityGroups {
+		c.member, c.group = append(c.member, p.ID.String()), append(c.group, g.String())
+	}
 }
 
 // InsertPort is InsertPorts of one.
@@ -108,7 +119,7 @@ func (tx *Tx) InsertPort(ctx context.Context, p *signalbox.Port) error {
 	return tx.InsertPorts(ctx, []*signalbox.Port{p})
 }
 
-// InsertPorts writes ports with their addresses and fills their Key and Meta; a port without a status is Down. A FixedIP
+// InsertPorts writes ports with their addresses and security groups, and fills their Key and Meta; a port without a status is Down. A FixedIP
 // whose Addr is zero gets the lowest free address of its subnet, in the order of the ports: TakeAddress without its round
 // trip, for who has no other subnet to fall back to. Conflict ReasonMACInUse, ReasonIPInUse or ReasonIPExhausted, which
 // does not say of which port. Bindings are not written: see DB.Bind.
@@ -131,7 +142,7 @@ func (tx *Tx) InsertPorts(ctx context.Context, ports []*signalbox.Port) error {
 		Addresses pq.StringArray
 	}
 	err := tx.all(ctx, &got, insertPorts, c.id, c.network, c.project, c.name, c.description, c.up, c.mac, c.device, c.owner, c.role, c.status,
-		c.subnet, c.addr, c.port, c.ord)
+		c.subnet, c.addr, c.port, c.ord, c.member, c.group)
 	for _, made := range got {
 		p := byID[made.ID]
 		p.Key, p.Meta = signalbox.PortKey(made.Key), made.meta()
@@ -187,20 +198,22 @@ func ports(rows []portRow) (out []signalbox.Port, err error) {
 	return out, nil
 }
 
-// UpdatePort writes what may change of a port, its addresses among it, and renews its Meta. It does not touch the port's
+// UpdatePort writes what may change of a port, its addresses and groups among it, and renews its Meta. It does not touch the port's
 // key, network, role, status and binding. Conflict ReasonMACInUse or ReasonIPInUse. Who computes the new port from the old
 // one read it with PortForUpdate.
 func (tx *Tx) UpdatePort(ctx context.Context, p *signalbox.Port) error {
 	var got struct {
 		metaRow
 		FixedIPs pq.StringArray `db:"fixed_ips"`
+		Groups   pq.StringArray `db:"security_groups"`
 	}
 	err := tx.get(ctx, &got, `
 		UPDATE ports p SET name = $2, description = $3, admin_state_up = $4, mac = $5, device_id = $6, device_owner = $7,
 		       project_id = $8, updated_at = clock_timestamp(), revision = revision + 1
 		WHERE id = $1
 		RETURNING created_at, updated_at, revision,
-		          ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips`,
+		          ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips,
+		          ARRAY(SELECT m.group_id::text FROM port_security_groups m WHERE m.port_id = p.id ORDER BY m.group_id) AS security_groups`,
 		p.ID, p.Name, p.Description, p.AdminStateUp, mac{p.MAC}, p.DeviceID, p.DeviceOwner, p.ProjectID)
 	if isNoRows(err) {
 		return notFound("update port", "port", p.ID)
@@ -212,8 +225,12 @@ func (tx *Tx) UpdatePort(ctx context.Context, p *signalbox.Port) error {
 	if err != nil {
 		return wrap("update port", err)
 	}
-	if slices.Equal(had, p.FixedIPs) {
-		return nil
+	was, err := each(got.Groups, uuid.Parse)
+	if err == nil {
+		err = tx.replaceGroups(ctx, p, was)
+	}
+	if err != nil || slices.Equal(had, p.FixedIPs) {
+		return wrap("update port", err)
 	}
 	return wrap("update port", tx.replaceAddresses(ctx, p, had))
 }

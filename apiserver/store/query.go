@@ -8,7 +8,7 @@ type Query struct {
 	// satisfy every attribute named. Values are what a URL or a program has at hand: string, bool, int,
 	// uuid.UUID, signalbox.MAC, netip.Addr, fmt.Stringer. A value that cannot be one of the attribute
 	// (id=banana) matches nothing. fixed_ips takes Neutron's "ip_address=10.0.0.3" and "subnet_id=…";
-	// values of both are joined by and.
+	// values of both are joined by and. security_groups takes the ids of which one shall be among the port's.
 	Filters map[string][]any
 	// VisibleTo, when set, leaves what this project may see: its own rows, networks that are shared or
 	// external, and the subnets of those that are shared or external.

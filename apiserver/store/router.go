@@ -159,7 +159,7 @@ func (tx *Tx) AttachPort(ctx context.Context, p *signalbox.Port, router uuid.UUI
 	return tx.own(ctx, p, router, signalbox.RoleRouterInterface, signalbox.DeviceOwnerRouterInterface)
 }
 
-// own makes a port a router's.
+// own makes a port a router's, to which no security group applies.
 func (tx *Tx) own(ctx context.Context, p *signalbox.Port, router uuid.UUID, role signalbox.Role, owner string) error {
 	var got metaRow
 	err := tx.get(ctx, &got, `
@@ -173,5 +173,7 @@ func (tx *Tx) own(ctx context.Context, p *signalbox.Port, router uuid.UUID, role
 	}
 	p.Role, p.RouterID, p.DeviceID, p.DeviceOwner = role, router, router.String(), owner
 	p.Meta = got.meta()
-	return nil
+	had := p.SecurityGroups
+	p.SecurityGroups = nil
+	return wrap("attach port", tx.replaceGroups(ctx, p, had))
 }
