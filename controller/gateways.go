@@ -22,6 +22,10 @@ const (
 // beat is how often the loop looks at the hosts. Where it comes late itself, nobody's silence counts.
 const beat = 250 * time.Millisecond
 
+// gatherFor is how long after the start new gateways wait for the share of hosts that have not come: Open vSwitch waits
+// up to 8 s between attempts to reach us.
+const gatherFor = 10 * time.Second
+
 // believed is how long a decision is taken for done that the database has not told of yet.
 const believed = 2 * time.Second
 
@@ -32,6 +36,7 @@ type gateways struct {
 	coming map[uuid.UUID]coming    // router -> where its gateway is to be, as far as that is not in the rows yet
 	beaten time.Time               // when the loop last looked
 	awake  time.Time               // since when it has looked without a pause
+	met    bool                    // hosts have had the time to come that are to share new gateways
 }
 
 // coming is a decision on its way through the database.
@@ -54,6 +59,9 @@ func (l *loop) watch(now time.Time) {
 	if !l.loaded {
 		return
 	}
+	if !g.met && now.Sub(l.began) > gatherFor {
+		g.met, g.stale = true, true
+	}
 	for _, h := range l.hosts {
 		if s := l.stateOf(h, now); s != g.states[h.row.ID] {
 			if s == nat.Leaving {
@@ -75,8 +83,8 @@ func (l *loop) stateOf(h *host, now time.Time) nat.State {
 		}
 		return nat.Waiting
 	}
-	heard := h.conn.Heard()
-	for _, at := range []time.Time{h.since, l.gateways.awake} {
+	g, heard := &l.gateways, h.conn.Heard()
+	for _, at := range []time.Time{h.since, g.awake} {
 		if at.After(heard) {
 			heard = at
 		}
@@ -84,10 +92,12 @@ func (l *loop) stateOf(h *host, now time.Time) nat.State {
 	switch {
 	case now.Sub(heard) > l.c.cfg.GatewayLostAfter+2*echoEvery:
 		return nat.Leaving
-	case !h.synced:
+	case h.synced:
+		return nat.Present
+	case g.met:
 		return nat.Waiting
 	}
-	return nat.Present
+	return nat.Awaited
 }
 
 // placeGateways writes what has to change of where gateways are; the host away is to be emptied.
@@ -130,14 +140,10 @@ func (l *loop) gatewayRows(now time.Time) []nat.Gateway {
 func (l *loop) gatewayHosts(now time.Time, away uuid.UUID) []nat.Host {
 	facts := l.compiler.Facts
 	networks := map[uuid.UUID]*signalbox.Network{}
-	missing := map[uuid.UUID]*signalbox.Host{}
 	for _, r := range facts.Routers() {
 		if g := r.Gateway; g != nil {
 			if n := facts.Network(g.NetworkID); n != nil {
 				networks[n.ID] = n
-			}
-			if row := facts.Host(g.Host); row != nil {
-				missing[row.ID] = row
 			}
 		}
 	}
@@ -154,16 +160,25 @@ func (l *loop) gatewayHosts(now time.Time, away uuid.UUID) []nat.Host {
 	}
 	for _, h := range l.hosts {
 		add(&h.row, l.stateOf(h, now))
-		delete(missing, h.row.ID)
 	}
-	for _, row := range missing {
-		if l.searched {
-			add(row, nat.Leaving)
-		} else {
-			add(row, nat.Waiting)
+	unmet := l.stateOfUnmet()
+	for _, row := range facts.Hosts() {
+		if l.hosts[row.DatapathID] == nil {
+			add(row, unmet)
 		}
 	}
 	return out
+}
+
+// stateOfUnmet is what can be asked of a host that has not connected since we began.
+func (l *loop) stateOfUnmet() nat.State {
+	switch {
+	case l.searched:
+		return nat.Leaving
+	case l.gateways.met:
+		return nat.Waiting
+	}
+	return nat.Awaited
 }
 
 // placeGateway has the database say that a router's gateway is at a host.

@@ -3,6 +3,7 @@ package controller
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -81,6 +82,58 @@ func TestANewGatewayGetsAHostAtOnce(t *testing.T) {
 	e.connect(hs[0])
 	e.pass(beat)
 	e.expectAt(1)
+}
+
+// more adds so many routers whose gateways are nowhere yet.
+func (e *exits) more(n int) {
+	var d signalbox.Delta
+	for i := range n {
+		d.Routers = append(d.Routers, signalbox.Router{ID: uuid.UUID{0: 'r', 15: byte(i)}, Key: signalbox.RouterKey(10 + i), AdminStateUp: true,
+			Gateway: &signalbox.Gateway{PortID: port2, NetworkID: ext1, Zone: signalbox.Zone(10 + i)}})
+	}
+	e.rows(&d)
+}
+
+// expectLoads asks how many gateways are nowhere, at host 1, at host 2 and so on.
+func (e *exits) expectLoads(want ...int) {
+	e.t.Helper()
+	got := make([]int, len(want))
+	for _, r := range e.compiler.Facts.Routers() {
+		got[r.Gateway.Host[15]]++
+	}
+	if !slices.Equal(got, want) {
+		e.t.Errorf("gateways by host: %v, want %v", got, want)
+	}
+}
+
+func TestAfterAStartNewGatewaysWaitForTheHostsThatAreToShareThem(t *testing.T) {
+	e, hs := newExits(t, 3, 0)
+	e.more(5)
+	e.connect(hs[1])
+	e.pass(beat)
+	e.expectLoads(4, 0, 2, 0)
+	e.connect(hs[0])
+	hs[0].synced = false
+	e.pass(beat)
+	e.expectLoads(4, 0, 2, 0)
+	hs[0].synced = true
+	e.pass(beat)
+	e.expectLoads(2, 2, 2, 0)
+	e.pass(gatherFor - 4*beat)
+	e.expectLoads(2, 2, 2, 0)
+	e.pass(3 * beat) // the third host has not come
+	e.expectLoads(0, 3, 3, 0)
+}
+
+func TestOnARunningSystemANewGatewayWaitsForNobody(t *testing.T) {
+	e, hs := newExits(t, 3, 1)
+	e.connect(hs[0])
+	e.connect(hs[1])
+	e.pass(gatherFor + beat)
+	e.disconnect(hs[1])
+	e.more(1)
+	e.pass(beat)
+	e.expectLoads(0, 2, 0, 0)
 }
 
 func TestAHostThatComesBackAtOnceKeepsItsGateways(t *testing.T) {

@@ -36,9 +36,9 @@ type loop struct {
 	retouched     map[uuid.UUID]struct{}    // those whose translation may have changed in this turn
 	settled       bool                      // translations are known, so that a change is one
 
-	began    time.Time
-	loaded   bool // the database has been read once; before that nothing is decided
-	searched bool // hosts have had the time to come back since the controller began
+	began    time.Time // when hosts could begin to come
+	loaded   bool      // the database has been read once; before that nothing is decided
+	searched bool      // hosts have had the time to come back since the controller began
 }
 
 func newLoop(c *Controller) *loop {
@@ -56,7 +56,6 @@ func newLoop(c *Controller) *loop {
 		unjudged: map[uuid.UUID]struct{}{},
 		placed:   map[uuid.UUID]signalbox.Binding{},
 		turned:   make(chan struct{}),
-		began:    time.Now(),
 
 		gateways:      newGateways(),
 		questions:     newQuestions[waiting](),
@@ -106,7 +105,7 @@ func (l *loop) rows(d *signalbox.Delta) {
 	first := !l.loaded
 	if d.Full {
 		if first {
-			l.loaded = true
+			l.loaded, l.began = true, time.Now()
 			close(l.c.loaded)
 			for i := range d.Ports {
 				switch p := &d.Ports[i]; {

@@ -441,6 +441,9 @@ func (f *Facts) Subnet(id uuid.UUID) *signalbox.Subnet { return f.subnets[id] }
 // Host is a host's row, or nil.
 func (f *Facts) Host(id uuid.UUID) *signalbox.Host { return f.hosts[id] }
 
+// Hosts is every host, in no order.
+func (f *Facts) Hosts() map[uuid.UUID]*signalbox.Host { return f.hosts }
+
 // Router is a router's row, or nil.
 func (f *Facts) Router(id uuid.UUID) *signalbox.Router { return f.routers[id] }
 

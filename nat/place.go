@@ -21,6 +21,7 @@ type State uint8
 const (
 	Leaving State = iota // lost, or to be emptied: keeps only what nobody else can take
 	Waiting              // away, but not for long: keeps what it has and gets nothing
+	Awaited              // the same, but what is nowhere yet waits for it, as far as that is its share
 	Present              // keeps what it has and gets more
 )
 
@@ -33,7 +34,8 @@ type Host struct {
 
 // Place chooses hosts for gateways and returns only what changes, router -> host. A gateway stays where it is
 // while that host keeps it; else the host with the fewest gateways that has the network takes it, of several
-// the one with the lowest id. Where nobody can take it, it stays: its host may come back, and nobody is better.
+// the one with the lowest id. Where nobody can take it, it stays: its host may come back, and nobody is better. One that
+// is nowhere yet stays so while it is the share of a host that is awaited.
 // The order of neither argument matters.
 func Place(gateways []Gateway, hosts []Host) map[uuid.UUID]uuid.UUID {
 	hosts = slices.SortedFunc(slices.Values(hosts), func(a, b Host) int { return bytes.Compare(a.ID[:], b.ID[:]) })
@@ -53,21 +55,25 @@ func Place(gateways []Gateway, hosts []Host) map[uuid.UUID]uuid.UUID {
 	slices.SortFunc(homeless, func(a, b Gateway) int { return bytes.Compare(a.Router[:], b.Router[:]) })
 	moves := map[uuid.UUID]uuid.UUID{}
 	for _, g := range homeless {
-		if to := leastLoaded(hosts, load, g.Network); to != uuid.Nil {
-			moves[g.Router] = to
-			load[to]++
+		to := leastLoaded(hosts, load, g)
+		if to == nil {
+			continue
+		}
+		load[to.ID]++
+		if to.State == Present {
+			moves[g.Router] = to.ID
 		}
 	}
 	return moves
 }
 
-// leastLoaded is the host to put one more gateway at; Nil when none can take it.
-func leastLoaded(hosts []Host, load map[uuid.UUID]int, network uuid.UUID) uuid.UUID {
-	best := uuid.Nil
+// leastLoaded is the host to put one more gateway at; nil when none can take it.
+func leastLoaded(hosts []Host, load map[uuid.UUID]int, g Gateway) (best *Host) {
 	for i := range hosts {
 		h := &hosts[i]
-		if h.State == Present && h.Networks[network] && (best == uuid.Nil || load[h.ID] < load[best]) {
-			best = h.ID
+		takes := h.State == Present || h.State == Awaited && g.Host == uuid.Nil
+		if takes && h.Networks[g.Network] && (best == nil || load[h.ID] < load[best.ID]) {
+			best = h
 		}
 	}
 	return best

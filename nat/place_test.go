@@ -36,6 +36,12 @@ func TestPlace(t *testing.T) {
 			[]Host{hostWith(1, Present, 9), hostWith(2, Waiting, 9)}, nil},
 		{"a_host_that_is_away_gets_nothing", []Gateway{{id(1), id(9), id(0)}},
 			[]Host{hostWith(1, Present, 8), hostWith(2, Waiting, 9)}, nil},
+		{"a_host_that_is_awaited_has_its_share_kept", []Gateway{{id(1), id(9), id(0)}, {id(2), id(9), id(0)}, {id(3), id(9), id(0)}},
+			[]Host{hostWith(1, Awaited, 9), hostWith(2, Present, 9)}, map[int]int{2: 2}},
+		{"what_was_at_a_lost_host_waits_for_nobody", []Gateway{{id(1), id(9), id(3)}, {id(2), id(9), id(3)}},
+			[]Host{hostWith(1, Awaited, 9), hostWith(2, Present, 9), hostWith(3, Leaving, 9)}, map[int]int{1: 2, 2: 2}},
+		{"a_host_that_is_awaited_keeps", []Gateway{{id(1), id(9), id(2)}},
+			[]Host{hostWith(1, Present, 9), hostWith(2, Awaited, 9)}, nil},
 		{"a_lost_mapping_moves", []Gateway{{id(1), id(9), id(2)}},
 			[]Host{hostWith(1, Present, 9), hostWith(2, Present, 8)}, map[int]int{1: 1}},
 		{"nobody_has_the_network", []Gateway{{id(1), id(9), id(0)}},
@@ -65,7 +71,7 @@ func cloud(t *rapid.T) ([]Gateway, []Host) {
 	networks := rapid.IntRange(1, 3).Draw(t, "networks")
 	hosts := make([]Host, rapid.IntRange(0, 6).Draw(t, "hosts"))
 	for i := range hosts {
-		hosts[i] = hostWith(100+i, State(rapid.IntRange(0, 2).Draw(t, "state")))
+		hosts[i] = hostWith(100+i, State(rapid.IntRange(0, 3).Draw(t, "state")))
 		for n := range networks {
 			if rapid.Bool().Draw(t, "has") {
 				hosts[i].Networks[id(n)] = true
@@ -112,9 +118,12 @@ func TestOnlyGatewaysWithoutAGoodHostMoveAndOnlyToGoodOnes(t *testing.T) {
 		for _, g := range gateways {
 			was := at[g.Host]
 			keeps := was.State != Leaving && was.Networks[g.Network]
-			takers := slices.ContainsFunc(hosts, func(h Host) bool { return h.State == Present && h.Networks[g.Network] })
+			takes := func(s State) bool {
+				return slices.ContainsFunc(hosts, func(h Host) bool { return h.State == s && h.Networks[g.Network] })
+			}
+			takers, awaited := takes(Present), g.Host == uuid.Nil && takes(Awaited)
 			to, moved := moves[g.Router]
-			if moved != (!keeps && takers) {
+			if moved != (!keeps && takers) && (moved || !awaited) {
 				t.Fatalf("%v moved: %v; its host keeps it: %v, another could take it: %v", g, moved, keeps, takers)
 			}
 			if moved && (at[to].State != Present || !at[to].Networks[g.Network]) {
@@ -148,6 +157,31 @@ func spread(gateways []Gateway, hosts []Host) (most, least int) {
 		}
 	}
 	return most, least
+}
+
+func TestWhoComesFirstDoesNotMatterWhileTheOthersAreAwaited(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		hosts := make([]Host, rapid.IntRange(1, 8).Draw(t, "hosts"))
+		coming := make([]int, len(hosts))
+		for i := range hosts {
+			hosts[i], coming[i] = hostWith(100+i, Present, 9), i
+		}
+		gateways := make([]Gateway, rapid.IntRange(0, 40).Draw(t, "gateways"))
+		for i := range gateways {
+			gateways[i] = Gateway{Router: id(1000 + i), Network: id(9), Host: id(rapid.SampledFrom([]int{0, 0, 100}).Draw(t, "at"))}
+		}
+		want := apply(gateways, Place(gateways, hosts))
+		for i := range hosts {
+			hosts[i].State = Awaited
+		}
+		for _, i := range rapid.Permutation(coming).Draw(t, "coming") {
+			hosts[i].State = Present
+			gateways = apply(gateways, Place(gateways, hosts))
+		}
+		if !slices.Equal(gateways, want) {
+			t.Fatalf("placed one by one %v, all at once %v", gateways, want)
+		}
+	})
 }
 
 func TestEqualHostsShareEvenlyWhileTheyAreLostAndDrained(t *testing.T) {
