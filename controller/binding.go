@@ -147,7 +147,7 @@ func (l *loop) firstPacket(h *host, ofport uint32, source signalbox.MAC) {
 	}
 	var found uuid.UUID
 	for id := range l.ports.byMAC[source] {
-		if l.compiler.Facts.Port(id).Binding != nil || l.writer.busy(id) {
+		if p := l.compiler.Facts.Port(id); p.Role != signalbox.RoleVIF || p.Binding != nil || l.writer.busy(id) {
 			continue
 		}
 		if found != uuid.Nil {

@@ -268,6 +268,30 @@ func TestADecisionIsNotMadeTwiceWhileItIsWritten(t *testing.T) {
 	}
 }
 
+func TestNobodyOutsideIsBelievedToBeOneOfOurPorts(t *testing.T) {
+	e, _ := newExits(t, 1, 0)
+	mac2, mac3 := signalbox.MustMAC("fa:16:3e:00:00:02"), signalbox.MustMAC("02:00:00:00:00:03")
+	e.rows(&signalbox.Delta{
+		Subnets: []signalbox.Subnet{{ID: uuid.UUID{0: 's'}, NetworkID: ext1, CIDR: netip.MustParsePrefix("203.0.113.0/24")}},
+		Ports:   []signalbox.Port{vifPort(port1, mac2)},
+	})
+	for _, tt := range []struct {
+		fact, addr string
+		mac        signalbox.MAC
+		want       bool
+	}{
+		{"a_machine_outside", "203.0.113.9", mac3, true},
+		{"the_gateway's_address", "203.0.113.2", mac3, false},
+		{"the_gateway's_mac", "203.0.113.9", mac1, false},
+		{"the_mac_of_a_port_elsewhere", "203.0.113.9", mac2, true},
+		{"in_no_block", "198.51.100.9", mac3, false},
+	} {
+		if got := e.credible(e.compiler.Facts.Network(ext1), netip.MustParseAddr(tt.addr), tt.mac); got != tt.want {
+			t.Errorf("%s: believed: %v", tt.fact, got)
+		}
+	}
+}
+
 func TestNeighboursAreAskedOneByOneAndForgottenAfterThreeQuestions(t *testing.T) {
 	as, now := acquaintances{}, time.Now()
 	for i := range 300 {

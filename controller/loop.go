@@ -273,8 +273,8 @@ type portIndex struct {
 	byKey  map[signalbox.PortKey]uuid.UUID
 	byAddr map[hop]uuid.UUID
 	byTap  map[string]uuid.UUID
-	byMAC  map[signalbox.MAC]map[uuid.UUID]struct{} // ports that can be bound
-	served map[uuid.UUID]uuid.UUID                  // subnet -> the port that DHCP answers it from
+	byMAC  map[signalbox.MAC]map[uuid.UUID]struct{}
+	served map[uuid.UUID]uuid.UUID // subnet -> the port that DHCP answers it from
 }
 
 func newPortIndex() portIndex {
@@ -292,13 +292,13 @@ func (x *portIndex) add(p *signalbox.Port) {
 	for _, ip := range p.FixedIPs {
 		x.byAddr[hop{p.NetworkID, ip.Addr}] = p.ID
 	}
+	if x.byMAC[p.MAC] == nil {
+		x.byMAC[p.MAC] = map[uuid.UUID]struct{}{}
+	}
+	x.byMAC[p.MAC][p.ID] = struct{}{}
 	switch p.Role {
 	case signalbox.RoleVIF:
 		x.byTap[signalbox.TapName(p.ID)] = p.ID
-		if x.byMAC[p.MAC] == nil {
-			x.byMAC[p.MAC] = map[uuid.UUID]struct{}{}
-		}
-		x.byMAC[p.MAC][p.ID] = struct{}{}
 	case signalbox.RoleDHCP:
 		for _, ip := range p.FixedIPs {
 			x.served[ip.SubnetID] = p.ID

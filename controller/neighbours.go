@@ -207,12 +207,11 @@ func (s *session) hearAnswer(ctx context.Context, p openflow.PacketIn) string {
 // credible reports whether a machine outside could be so: its address is in a block of an external network,
 // and neither that nor its MAC is a port's.
 func (l *loop) credible(n *signalbox.Network, addr netip.Addr, mac signalbox.MAC) bool {
-	facts := l.compiler.Facts
 	if !n.External || !l.outsideOf(n, addr) {
 		return false
 	}
-	for _, m := range facts.Members(n.ID) {
-		if p := facts.Port(m.Port); p != nil && p.MAC == mac {
+	for id := range l.ports.byMAC[mac] {
+		if l.compiler.Facts.Port(id).NetworkID == n.ID {
 			return false
 		}
 	}
