@@ -21,6 +21,7 @@ type Host struct {
 	TunnelIP   netip.Addr        // zero: the host has no tunnels
 	Mappings   map[string]string // physical network -> bridge
 	Managed    bool              // its OVSDB has been heard at least once
+	Datapath   string            // datapath type of its integration bridge; "system" until OVSDB has been heard
 	// MAC is the source of routed frames that the host puts on a physical network: a router's own MAC
 	// would come from several hosts there, and move. Assigned by the database with the row.
 	MAC MAC

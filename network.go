@@ -47,6 +47,7 @@ type Network struct {
 	AdminStateUp bool
 	Shared       bool
 	External     bool // router:external
+	Unsecured    bool // port security is off for ports that do not say
 	MTU          int  // bytes, the largest IP packet that the network carries between hosts
 	Segment      Segment
 	Subnets      []uuid.UUID // read only, in order of creation

@@ -66,7 +66,29 @@ type Port struct {
 	Binding      *Binding // nil while no host holds the port
 	// SecurityGroups are the groups that the port is in, in order of their ids. Only VIFs are in any.
 	SecurityGroups []uuid.UUID
+
+	Unsecured   bool          // port security is off: whatever it says is let pass
+	Pairs       []AddressPair // what it may say beside its own addresses
+	DHCPOptions []DHCPOption  // what DHCP tells it beside what its subnet says
+	VIF
 	Meta
+}
+
+// Secured reports whether a port may say only what it is known for. Signalbox's own ports say nothing on any wire.
+func (p *Port) Secured() bool { return !p.Unsecured && p.Role == RoleVIF }
+
+// AddressPair is a MAC and the addresses that a port may use with it.
+type AddressPair struct {
+	MAC    MAC
+	Prefix netip.Prefix // masked
+}
+
+// DHCPOption is an option that a port's owner wants its DHCP client to be told.
+type DHCPOption struct {
+	Version int    // of IP: 4 or 6
+	Name    string // as dnsmasq calls it, or its number
+	Value   string
+	Unset   bool // in a request: the port is to have it no longer
 }
 
 // BoundBy is how a port's place was found.

@@ -63,6 +63,10 @@ const (
 	ReasonRuleTwice        Reason = "rule twice"         // a request has two rules that allow the same
 	ReasonServicePort      Reason = "service port"       // the port belongs to a service and lives as long as that
 	ReasonRevisionMismatch Reason = "revision mismatch"  // the row has changed since the client read it
+	ReasonPairsSecured     Reason = "pairs secured"      // address pairs widen port security, and so need it
+	ReasonTooManyPairs     Reason = "too many pairs"     // more address pairs than a port may have
+	ReasonDuplicatePair    Reason = "duplicate pair"     // an address pair is there twice
+	ReasonPairMissingIP    Reason = "pair missing ip"    // an address pair without an address
 	ReasonMethod           Reason = "method not allowed" // the URL is right, the verb is not
 	ReasonNotAcceptable    Reason = "not acceptable"     // the client takes no JSON
 	ReasonTooLarge         Reason = "body too large"     // the request's body is over the limit

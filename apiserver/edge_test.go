@@ -87,7 +87,7 @@ func TestBodiesThatCannotBeRightAreRefusedAndNothingIsStored(t *testing.T) {
 		"deep":                  {strings.Repeat("[", 100000), 400},
 		"over the limit":        {`{"network":{"name":"` + strings.Repeat("x", 1<<20) + `"}}`, 413},
 		"read only":             {`{"network":{"revision_number":1}}`, 400},
-		"security, not yet":     {`{"network":{"port_security_enabled":true}}`, 400},
+		"no such attribute":     {`{"network":{"colour":"red"}}`, 400},
 		"a list with a string":  {`{"networks":["x"]}`, 400},
 		"an object as the list": {`{"networks":{}}`, 400},
 	} {
@@ -118,7 +118,7 @@ func TestFiltersThatCannotMatchFindNothing(t *testing.T) {
 			t.Errorf("%s: %d ports, want %d", query, len(got), want)
 		}
 	}
-	for _, query := range []string{"admin_state_up=maybe", "binding:host_id=h", "fixed_ips=10.0.0.3", "tenant_id=a&project_id=b"} {
+	for _, query := range []string{"admin_state_up=maybe", "colour=red", "fixed_ips=10.0.0.3", "tenant_id=a&project_id=b"} {
 		if status, answer := c.call("GET", "/v2.0/ports?"+query, nil); status != 400 {
 			t.Errorf("%s: %d %v", query, status, answer)
 		}

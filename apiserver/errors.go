@@ -168,6 +168,14 @@ func name(e *signalbox.Error) string {
 		return "InvalidRoutes"
 	case signalbox.ReasonTooManyRoutes:
 		return "RoutesExhausted"
+	case signalbox.ReasonPairsSecured:
+		return "AddressPairAndPortSecurityRequired"
+	case signalbox.ReasonTooManyPairs:
+		return "AllowedAddressPairExhausted"
+	case signalbox.ReasonDuplicatePair:
+		return "DuplicateAddressPairInRequest"
+	case signalbox.ReasonPairMissingIP:
+		return "AddressPairMissingIP"
 	case signalbox.ReasonRevisionMismatch:
 		return "RevisionNumberConstraintFailed"
 	case signalbox.ReasonNotAcceptable:

@@ -22,6 +22,7 @@ func networkSpec(v wire.Values, revision *int64) neutron.NetworkSpec {
 		AdminStateUp:   wire.Get[bool](v, "admin_state_up"),
 		Shared:         wire.Get[bool](v, "shared"),
 		External:       wire.Get[bool](v, "router:external"),
+		PortSecurity:   wire.Get[bool](v, "port_security_enabled"),
 		MTU:            wire.Get[int](v, "mtu"),
 		Type:           wire.Get[string](v, "provider:network_type"),
 		Physical:       wire.Get[string](v, "provider:physical_network"),

@@ -26,6 +26,12 @@ func portSpec(v wire.Values, revision *int64) neutron.PortSpec {
 		FixedIPs:     wire.Get[[]signalbox.FixedIP](v, "fixed_ips"),
 		DeviceID:     wire.Get[string](v, "device_id"),
 		DeviceOwner:  wire.Get[string](v, "device_owner"),
+		PortSecurity: wire.Get[bool](v, "port_security_enabled"),
+		Pairs:        wire.Get[[]signalbox.AddressPair](v, "allowed_address_pairs"),
+		DHCPOptions:  wire.Get[[]signalbox.DHCPOption](v, "extra_dhcp_opts"),
+		Host:         wire.Get[string](v, "binding:host_id"),
+		VNIC:         wire.Get[signalbox.VNICType](v, "binding:vnic_type"),
+		Profile:      wire.Get[string](v, "binding:profile"),
 		Revision:     revision,
 	}
 }

@@ -37,7 +37,6 @@ var otherwise = map[string]struct {
 	"180-err-provider-update":               {400, "HTTPBadRequest", "a network keeps its segment"},
 	"215-list-port-fixed-ip-substr":         {400, "InvalidInput", "addresses are found whole"},
 	"218-list-port-sg":                      {400, "HTTPBadRequest", "no security groups yet"},
-	"219-list-port-bind":                    {400, "HTTPBadRequest", "no port binding attributes yet"},
 	"299-fip-pf-delete":                     {204, "", "no port forwardings here, so nothing needs the floating IP"},
 	"300-router-remove-interface":           {200, "", "there, a port forwarding needed the interface"},
 	"301-router-clear-gateway":              {200, "", "there, a port forwarding needed the gateway"},

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net"
@@ -145,7 +146,7 @@ func rowOf(row signalbox.Host, s ovsdb.State) signalbox.Host {
 			row.Name = name
 		}
 	}
-	row.Managed, row.TunnelIP = true, s.TunnelIP
+	row.Managed, row.TunnelIP, row.Datapath = true, s.TunnelIP, cmp.Or(s.DatapathType, "system") // as OVS takes ""
 	if !maps.Equal(row.Mappings, s.Mappings) {
 		row.Mappings = s.Mappings
 	}

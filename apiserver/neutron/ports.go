@@ -20,6 +20,11 @@ type PortSpec struct {
 	MAC                          *signalbox.MAC
 	FixedIPs                     *[]signalbox.FixedIP // the zero SubnetID or Addr: ours to choose
 	DeviceID, DeviceOwner        *string
+	PortSecurity                 *bool                    // nil at create: as the network has it
+	Pairs                        *[]signalbox.AddressPair // the zero MAC: the port's own
+	DHCPOptions                  *[]signalbox.DHCPOption  // what is to change of them
+	Host, Profile                *string
+	VNIC                         *signalbox.VNICType
 	Revision                     *int64
 }
 
@@ -135,6 +140,10 @@ func (s *Service) planPort(ctx context.Context, tx *store.Tx, seen networksSeen,
 	if p.MAC = or(spec.MAC, signalbox.MAC{}); spec.MAC == nil {
 		p.MAC = s.newMAC()
 	}
+	p.Unsecured = n.Unsecured
+	if err := attributes(ctx, tx, p, spec); err != nil {
+		return err
+	}
 	demands, err := demandsOf(n.ID, subnets, spec.FixedIPs, p.DeviceOwner, p.MAC)
 	if err != nil {
 		return err
@@ -236,6 +245,12 @@ func guestMay(spec *PortSpec, rule string) error {
 	if strings.HasPrefix(or(spec.DeviceOwner, ""), "network:") {
 		return forbidden(rule + ":device_owner")
 	}
+	if spec.PortSecurity != nil {
+		return forbidden(rule + ":port_security_enabled")
+	}
+	if len(or(spec.Pairs, nil)) > 0 {
+		return forbidden(rule + ":allowed_address_pairs")
+	}
 	return nil
 }
 
@@ -327,7 +342,12 @@ func updatePort(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *sign
 	set(&p.AdminStateUp, spec.AdminStateUp)
 	set(&p.DeviceID, spec.DeviceID)
 	set(&p.DeviceOwner, spec.DeviceOwner)
-	set(&p.MAC, spec.MAC)
+	if set(&p.MAC, spec.MAC); p.MAC != before.MAC {
+		p.Pairs = renamed(p.Pairs, before.MAC, p.MAC)
+	}
+	if err := attributes(ctx, tx, p, spec); err != nil {
+		return err
+	}
 	switch {
 	case spec.FixedIPs != nil:
 		p.FixedIPs, err = addresses(ctx, tx, n, p, spec.FixedIPs, before.FixedIPs)
@@ -374,14 +394,14 @@ func reform(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signalbo
 // mayUpdatePort refuses what a caller may not change, and what nobody may.
 func mayUpdatePort(c signalbox.Caller, n *signalbox.Network, p *signalbox.Port, spec *PortSpec) error {
 	switch {
-	case p.Role != signalbox.RoleVIF && (spec.MAC != nil || spec.FixedIPs != nil || spec.DeviceID != nil || spec.DeviceOwner != nil):
+	case p.Role != signalbox.RoleVIF && (spec.MAC != nil || spec.FixedIPs != nil || spec.DeviceID != nil || spec.DeviceOwner != nil || spec.talks()):
 		return serviceOwned(p, "changed so")
 	case spec.MAC == nil || *spec.MAC == p.MAC:
 	case !c.Admin:
 		return forbidden("update_port:mac_address")
-	case p.Binding != nil:
+	case p.Binding != nil, p.VIF.Type() == signalbox.VIFOVS:
 		return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonPortBound,
-			"Unable to complete operation on port %s, port is already bound to interface %s, old mac %s, new mac %s.", p.ID, p.Binding.Interface, p.MAC, *spec.MAC)
+			"Unable to complete operation on port %s, port is already bound on host %s, old mac %s, new mac %s.", p.ID, p.HostName(), p.MAC, *spec.MAC)
 	}
 	if c.Owns(n.ProjectID) {
 		return nil

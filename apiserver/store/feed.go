@@ -166,7 +166,7 @@ func (r *rows) readings() []reading {
 	return []reading{
 		{signalbox.KindNetwork, &r.networks, selectNetwork, "n.id"},
 		{signalbox.KindSubnet, &r.subnets, selectSubnet, "s.id"},
-		{signalbox.KindPort, &r.ports, selectPort, "p.id"},
+		{signalbox.KindPort, &r.ports, selectFedPort, "p.id"},
 		{signalbox.KindHost, &r.hosts, selectHost, "h.id"},
 		{signalbox.KindRouter, &r.routers, selectRouter, "r.id"},
 		{signalbox.KindFloatingIP, &r.floating, selectFloatingIP, "f.id"},

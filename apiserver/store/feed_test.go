@@ -140,6 +140,9 @@ func (v *view) awaitTables() {
 		if d.Ports, err = tx.Ports(l.ctx, store.Query{}); err != nil {
 			return err
 		}
+		for i := range d.Ports {
+			d.Ports[i].HeldBy, d.Ports[i].Datapath = "", ""
+		}
 		if d.Hosts, err = tx.Hosts(l.ctx); err != nil {
 			return err
 		}

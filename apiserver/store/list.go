@@ -81,21 +81,21 @@ var portList = listing{
 	resource: "port", table: "p", sel: selectPort,
 	visible: "(p.project_id = %[1]s OR EXISTS (SELECT FROM networks n WHERE n.id = p.network_id AND n.project_id = %[1]s))",
 	columns: map[string]column{
-		"id":              {expr: "p.id", typ: "uuid"},
-		"name":            {expr: "p.name", typ: "text"},
-		"description":     {expr: "p.description", typ: "text"},
-		"project_id":      {expr: "p.project_id", typ: "text"},
-		"tenant_id":       {expr: "p.project_id", typ: "text"},
-		"network_id":      {expr: "p.network_id", typ: "uuid"},
-		"status":          {expr: "p.status", typ: "text"},
-		"admin_state_up":  {expr: "p.admin_state_up", typ: "boolean"},
-		"mac_address":     {expr: "p.mac", typ: "macaddr"},
-		"device_id":       {expr: "p.device_id", typ: "text"},
-		"device_owner":    {expr: "p.device_owner", typ: "text"},
-		"created_at":      {expr: "p.created_at", typ: "timestamptz"},
-		"updated_at":      {expr: "p.updated_at", typ: "timestamptz"},
-		"revision_number": {expr: "p.revision", typ: "bigint"},
-		"binding:host_id": {expr: "(SELECT h.name FROM hosts h WHERE h.id = b.host_id)", typ: "text", nullable: true},
+		"id":                {expr: "p.id", typ: "uuid"},
+		"name":              {expr: "p.name", typ: "text"},
+		"description":       {expr: "p.description", typ: "text"},
+		"project_id":        {expr: "p.project_id", typ: "text"},
+		"tenant_id":         {expr: "p.project_id", typ: "text"},
+		"network_id":        {expr: "p.network_id", typ: "uuid"},
+		"status":            {expr: "p.status", typ: "text"},
+		"admin_state_up":    {expr: "p.admin_state_up", typ: "boolean"},
+		"mac_address":       {expr: "p.mac", typ: "macaddr"},
+		"device_id":         {expr: "p.device_id", typ: "text"},
+		"device_owner":      {expr: "p.device_owner", typ: "text"},
+		"created_at":        {expr: "p.created_at", typ: "timestamptz"},
+		"updated_at":        {expr: "p.updated_at", typ: "timestamptz"},
+		"revision_number":   {expr: "p.revision", typ: "bigint"},
+		"binding:vnic_type": {expr: "p.vnic_type", typ: "text"},
 	},
 }
 
@@ -241,6 +241,10 @@ func (l listing) where(st *statement, q Query) *signalbox.Error {
 		}
 		if name == "security_groups" && l.resource == "port" {
 			st.and("EXISTS (SELECT FROM port_security_groups m WHERE m.port_id = p.id AND " + anyOf(st, column{expr: "m.group_id", typ: "uuid"}, values) + ")")
+			continue
+		}
+		if name == "binding:host_id" && l.resource == "port" {
+			st.and(hostFilter(st, values))
 			continue
 		}
 		col, ok := l.columns[name]

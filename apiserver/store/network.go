@@ -11,7 +11,7 @@ import (
 )
 
 const selectNetwork = `
-SELECT n.id, n.key, n.project_id, n.name, n.description, n.admin_state_up, n.shared, n.external, n.mtu,
+SELECT n.id, n.key, n.project_id, n.name, n.description, n.admin_state_up, n.shared, n.external, n.unsecured, n.mtu,
        n.created_at, n.updated_at, n.revision,
        coalesce(s.network_type, 'local') AS network_type, coalesce(s.physical, '') AS physical,
        coalesce(s.segmentation_id, 0) AS segmentation_id,
@@ -27,6 +27,7 @@ type networkRow struct {
 	AdminStateUp   bool `db:"admin_state_up"`
 	Shared         bool
 	External       bool
+	Unsecured      bool
 	MTU            int
 	NetworkType    string `db:"network_type"`
 	Physical       string
@@ -38,7 +39,7 @@ type networkRow struct {
 func (r *networkRow) network() (n signalbox.Network, err error) {
 	n = signalbox.Network{
 		ID: r.ID, Key: signalbox.NetworkKey(r.Key), ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
-		AdminStateUp: r.AdminStateUp, Shared: r.Shared, External: r.External, MTU: r.MTU,
+		AdminStateUp: r.AdminStateUp, Shared: r.Shared, External: r.External, Unsecured: r.Unsecured, MTU: r.MTU,
 		Segment: signalbox.Segment{Type: signalbox.NetworkType(r.NetworkType), Physical: r.Physical, ID: uint32(r.SegmentationID)},
 		Meta:    r.meta(),
 	}
@@ -68,9 +69,9 @@ type keyedMeta struct {
 func (tx *Tx) InsertNetwork(ctx context.Context, n *signalbox.Network) error {
 	var got keyedMeta
 	err := tx.get(ctx, &got, `
-		INSERT INTO networks (id, project_id, name, description, admin_state_up, shared, external, mtu)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING key, created_at, updated_at, revision`,
-		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.MTU)
+		INSERT INTO networks (id, project_id, name, description, admin_state_up, shared, external, mtu, unsecured)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING key, created_at, updated_at, revision`,
+		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.MTU, n.Unsecured)
 	if err != nil {
 		return wrap("insert network", err)
 	}
@@ -146,9 +147,9 @@ func (tx *Tx) UpdateNetwork(ctx context.Context, n *signalbox.Network) error {
 	var got metaRow
 	err := tx.get(ctx, &got, `
 		UPDATE networks SET name = $2, description = $3, admin_state_up = $4, shared = $5, external = $6, mtu = $7,
-		       project_id = $8, updated_at = clock_timestamp(), revision = revision + 1
+		       project_id = $8, unsecured = $9, updated_at = clock_timestamp(), revision = revision + 1
 		WHERE id = $1 RETURNING created_at, updated_at, revision`,
-		n.ID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.MTU, n.ProjectID)
+		n.ID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.MTU, n.ProjectID, n.Unsecured)
 	if isNoRows(err) {
 		return notFound("update network", "network", n.ID)
 	} else if err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"slices"
@@ -11,13 +12,24 @@ import (
 	"github.com/signalbox-sdn/signalbox"
 )
 
-const selectPort = `
+const (
+	portFields = `
 SELECT p.id, p.key, p.network_id, p.project_id, p.name, p.description, p.admin_state_up, p.mac, p.device_id, p.device_owner,
        p.role, p.router_id, p.status, p.created_at, p.updated_at, p.revision,
+       p.unsecured, p.pair_macs, p.pair_prefixes, p.dhcp_options, p.host, p.vnic_type, p.profile,
        b.host_id, b.interface, b.bound_by,
        ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips,
-       ARRAY(SELECT m.group_id::text FROM port_security_groups m WHERE m.port_id = p.id ORDER BY m.group_id) AS security_groups
+       ARRAY(SELECT m.group_id::text FROM port_security_groups m WHERE m.port_id = p.id ORDER BY m.group_id) AS security_groups`
+
+	// selectPort is a port as the API tells of it: with what the hosts table says of its host.
+	selectPort = portFields + `, h.name AS held_by,
+       CASE p.host WHEN '' THEN h.datapath_type ELSE (SELECT min(k.datapath_type) FROM hosts k WHERE k.name = p.host) END AS datapath
+FROM ports p LEFT JOIN bindings b ON b.port_id = p.id LEFT JOIN hosts h ON h.id = b.host_id`
+
+	// selectFedPort is a port as followers are told of it: a change of a host is no news of its ports.
+	selectFedPort = portFields + `
 FROM ports p LEFT JOIN bindings b ON b.port_id = p.id`
+)
 
 type portRow struct {
 	ID           uuid.UUID
@@ -38,6 +50,7 @@ type portRow struct {
 	BoundBy      sql.NullString `db:"bound_by"`
 	FixedIPs     pq.StringArray `db:"fixed_ips"`
 	Groups       pq.StringArray `db:"security_groups"`
+	attributesRow
 	metaRow
 }
 
@@ -55,8 +68,10 @@ func (r *portRow) port() (p signalbox.Port, err error) {
 	if p.FixedIPs, err = each(r.FixedIPs, readFixedIP); err != nil {
 		return p, err
 	}
-	p.SecurityGroups, err = each(r.Groups, uuid.Parse)
-	return p, err
+	if p.SecurityGroups, err = each(r.Groups, uuid.Parse); err != nil {
+		return p, err
+	}
+	return p, r.attributes(&p)
 }
 
 // fixedIPs splits addresses into the two arrays that a statement takes; the zero Addr is the empty text.
@@ -74,9 +89,12 @@ func fixedIPs(of []signalbox.FixedIP) (subnets, addrs pq.StringArray) {
 // insertPorts writes ports, their allocations and their memberships in groups; an address that is not named is the lowest free one of its subnet.
 const insertPorts = `
 WITH made AS (
-	INSERT INTO ports (id, network_id, project_id, name, description, admin_state_up, mac, device_id, device_owner, role, status)
-	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::macaddr[], $8::text[], $9::text[],
-		$10::text[], $11::text[])
+	INSERT INTO ports (id, network_id, project_id, name, description, admin_state_up, mac, device_id, device_owner, role, status,
+		unsecured, pair_macs, pair_prefixes, dhcp_options, host, vnic_type, profile)
+	SELECT id, n, pr, nm, de, up, mac, di, dw, ro, st, un, pm::macaddr[], pp::cidr[], dh::text[], ho, vn, pf
+	FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::macaddr[], $8::text[], $9::text[],
+		$10::text[], $11::text[], $18::boolean[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[])
+		AS t(id, n, pr, nm, de, up, mac, di, dw, ro, st, un, pm, pp, dh, ho, vn, pf)
 	RETURNING id, key, created_at, updated_at, revision),
 addresses AS (
 	INSERT INTO allocations (subnet_id, ip, port_id, ord)
@@ -90,6 +108,7 @@ SELECT id, key, created_at, updated_at, revision,
 type portColumns struct {
 	id, network, project, name, description, mac, device, owner, role, status pq.StringArray
 	up                                                                        pq.BoolArray
+	attributeColumns
 	// of their addresses:
 	subnet, addr, port pq.StringArray
 	ord                pq.Int64Array
@@ -104,6 +123,7 @@ func (c *portColumns) add(p *signalbox.Port) {
 	c.up, c.mac = append(c.up, p.AdminStateUp), append(c.mac, p.MAC.String())
 	c.device, c.owner = append(c.device, p.DeviceID), append(c.owner, p.DeviceOwner)
 	c.role, c.status = append(c.role, string(p.Role)), append(c.status, string(p.Status))
+	c.attributeColumns.add(p)
 	subnets, addrs := fixedIPs(p.FixedIPs)
 	c.subnet, c.addr = append(c.subnet, subnets...), append(c.addr, addrs...)
 	for n := range p.FixedIPs {
@@ -119,7 +139,8 @@ func (tx *Tx) InsertPort(ctx context.Context, p *signalbox.Port) error {
 	return tx.InsertPorts(ctx, []*signalbox.Port{p})
 }
 
-// InsertPorts writes ports with their addresses and security groups, and fills their Key and Meta; a port without a status is Down. A FixedIP
+// InsertPorts writes ports with their addresses and security groups, and fills their Key and Meta; what it does not say
+// of its status and its VIF is filled in. A FixedIP
 // whose Addr is zero gets the lowest free address of its subnet, in the order of the ports: TakeAddress without its round
 // trip, for who has no other subnet to fall back to. Conflict ReasonMACInUse, ReasonIPInUse or ReasonIPExhausted, which
 // does not say of which port. Bindings are not written: see DB.Bind.
@@ -130,9 +151,7 @@ func (tx *Tx) InsertPorts(ctx context.Context, ports []*signalbox.Port) error {
 		if err := tx.claim(ctx, p.FixedIPs); err != nil {
 			return wrap("insert ports", err)
 		}
-		if p.Status == "" {
-			p.Status = signalbox.Down
-		}
+		p.Status, p.VNIC, p.Profile = cmp.Or(p.Status, signalbox.Down), cmp.Or(p.VNIC, signalbox.VNICNormal), cmp.Or(p.Profile, "{}")
 		byID[p.ID] = p
 		c.add(p)
 	}
@@ -142,7 +161,8 @@ func (tx *Tx) InsertPorts(ctx context.Context, ports []*signalbox.Port) error {
 		Addresses pq.StringArray
 	}
 	err := tx.all(ctx, &got, insertPorts, c.id, c.network, c.project, c.name, c.description, c.up, c.mac, c.device, c.owner, c.role, c.status,
-		c.subnet, c.addr, c.port, c.ord, c.member, c.group)
+		c.subnet, c.addr, c.port, c.ord, c.member, c.group,
+		c.unsecured, c.pairMACs, c.pairPrefixes, c.dhcpOptions, c.host, c.vnic, c.profile)
 	for _, made := range got {
 		p := byID[made.ID]
 		p.Key, p.Meta = signalbox.PortKey(made.Key), made.meta()
@@ -198,8 +218,8 @@ func ports(rows []portRow) (out []signalbox.Port, err error) {
 	return out, nil
 }
 
-// UpdatePort writes what may change of a port, its addresses and groups among it, and renews its Meta. It does not touch the port's
-// key, network, role, status and binding. Conflict ReasonMACInUse or ReasonIPInUse. Who computes the new port from the old
+// UpdatePort writes what may change of a port, its addresses and groups among it, and renews its Meta. It does not touch
+// the port's key, network, role, status and binding, nor what is read only of its VIF. Conflict ReasonMACInUse or ReasonIPInUse. Who computes the new port from the old
 // one read it with PortForUpdate.
 func (tx *Tx) UpdatePort(ctx context.Context, p *signalbox.Port) error {
 	var got struct {
@@ -207,14 +227,17 @@ func (tx *Tx) UpdatePort(ctx context.Context, p *signalbox.Port) error {
 		FixedIPs pq.StringArray `db:"fixed_ips"`
 		Groups   pq.StringArray `db:"security_groups"`
 	}
+	macs, prefixes := pairs(p.Pairs)
 	err := tx.get(ctx, &got, `
 		UPDATE ports p SET name = $2, description = $3, admin_state_up = $4, mac = $5, device_id = $6, device_owner = $7,
-		       project_id = $8, updated_at = clock_timestamp(), revision = revision + 1
+		       project_id = $8, unsecured = $9, pair_macs = $10, pair_prefixes = $11, dhcp_options = $12, host = $13, vnic_type = $14, profile = $15,
+		       updated_at = clock_timestamp(), revision = revision + 1
 		WHERE id = $1
 		RETURNING created_at, updated_at, revision,
 		          ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips,
 		          ARRAY(SELECT m.group_id::text FROM port_security_groups m WHERE m.port_id = p.id ORDER BY m.group_id) AS security_groups`,
-		p.ID, p.Name, p.Description, p.AdminStateUp, mac{p.MAC}, p.DeviceID, p.DeviceOwner, p.ProjectID)
+		p.ID, p.Name, p.Description, p.AdminStateUp, mac{p.MAC}, p.DeviceID, p.DeviceOwner, p.ProjectID,
+		p.Unsecured, macs, prefixes, dhcpOptions(p.DHCPOptions), p.Host, string(p.VNIC), p.Profile)
 	if isNoRows(err) {
 		return notFound("update port", "port", p.ID)
 	} else if err != nil {

@@ -289,7 +289,7 @@ func TestHostKeepsItsIDAndBindingsAreOfTheirPlace(t *testing.T) {
 	dhcp.Role = signalbox.RoleDHCP
 	l.write(func(tx *store.Tx) error { return errors.Join(tx.InsertPort(l.ctx, p), tx.InsertPort(l.ctx, dhcp)) })
 	h1, h2 := l.host(1), l.host(0xfedcba9876543210)
-	full := signalbox.Host{DatapathID: h2.DatapathID, Name: "n", TunnelIP: netip.MustParseAddr("192.0.2.1"), Mappings: map[string]string{"default": "br-eth2"}, Managed: true}
+	full := signalbox.Host{DatapathID: h2.DatapathID, Name: "n", TunnelIP: netip.MustParseAddr("192.0.2.1"), Mappings: map[string]string{"default": "br-eth2"}, Managed: true, Datapath: "netdev"}
 	got, err := l.db.SaveHost(l.ctx, full)
 	l.must(err)
 	full.ID, full.MAC = h2.ID, h2.MAC

@@ -207,12 +207,10 @@ func TestHostsFromBeforeRoutersGetMACs(t *testing.T) {
 	second, err := os.ReadFile("migrations/00002_routers.sql")
 	l.must(err)
 	exec(upPart(string(second)))
-	seen := map[signalbox.MAC]bool{}
-	for _, h := range read(l, func(tx *store.Tx) ([]signalbox.Host, error) { return tx.Hosts(l.ctx) }) {
-		seen[h.MAC] = true
-	}
-	if len(seen) != 5 || seen[signalbox.MAC{}] {
-		t.Errorf("MACs %v", seen)
+	var different int
+	l.must(pool.QueryRowContext(l.ctx, `SELECT count(DISTINCT mac) FROM hosts`).Scan(&different))
+	if different != 5 {
+		t.Errorf("5 hosts have %d MACs", different)
 	}
 	exec(downPart(string(second)))
 	exec(upPart(string(second)))

@@ -46,6 +46,9 @@ func FuzzBody(f *testing.F) {
 	})
 	f.Add([]byte(`{"subnet":{"host_routes":null,"gateway_ip":null}}`))
 	f.Add([]byte(`{"port":{"fixed_ips":[{"ip_address":"::"}],"mac_address":"ff-ff-ff-ff-ff-05"}}`))
+	f.Add([]byte(`{"port":{"allowed_address_pairs":[{"ip_address":"10.0.0.7/8","mac_address":"00:00:5e:00:01:01"},{"ip_address":"::"}],
+		"extra_dhcp_opts":[{"opt_name":"router","opt_value":""},{"opt_name":"150","opt_value":null,"ip_version":"6"}]}}`))
+	f.Add([]byte(`{"port":{"binding:profile":{"a":[1e3,{"b":null}],"\u0000":true},"binding:host_id":null,"binding:vnic_type":"direct"}}`))
 	f.Add([]byte(`{"router":{"external_gateway_info":{}}}`))
 	f.Add([]byte(`{"router":{"external_gateway_info":{"network_id":"83273865a2d7455c949c35c8992046ca","enable_snat":"0",
 		"external_fixed_ips":[{"subnet_id":"d7ea997b-73ea-4044-b5fa-90daf36c2609"},{"ip_address":"198.51.100.9"}]}}}`))

@@ -20,6 +20,7 @@ func Networks() *Resource[signalbox.Network] {
 		{Name: "shared", Kind: boolean(), Access: Create | Update | Filter | Sort | AdminSet, Default: false, Value: func(n *N) any { return n.Shared }},
 		{Name: "router:external", Kind: boolean(), Access: Create | Update | Filter | Sort | AdminSet, Default: false, Value: func(n *N) any { return n.External }},
 		{Name: "mtu", Kind: integer(checkMTU), Access: Create | Update | Filter | Sort, Value: func(n *N) any { return n.MTU }},
+		{Name: "port_security_enabled", Kind: boolean(), Access: Create | Update, Default: true, Value: func(n *N) any { return !n.Unsecured }},
 		{Name: "subnets", Kind: ids(), Value: func(n *N) any { return n.Subnets }},
 		{Name: "provider:network_type", Kind: text(32), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return string(n.Segment.Type) }},
 		{Name: "provider:physical_network", Kind: text(64).showsNull(""), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return n.Segment.Physical }},

@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/signalbox-sdn/signalbox"
+import (
+	"cmp"
+
+	"github.com/signalbox-sdn/signalbox"
+)
 
 // Ports is the port of the API reference, as far as it works here.
 func Ports() *Resource[signalbox.Port] {
@@ -18,6 +22,14 @@ func Ports() *Resource[signalbox.Port] {
 		{Name: "fixed_ips", Kind: fixedIPs(), Access: Create | Update | Filter, Value: func(p *P) any { return p.FixedIPs }},
 		{Name: "device_id", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(p *P) any { return p.DeviceID }},
 		{Name: "device_owner", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(p *P) any { return p.DeviceOwner }},
+		{Name: "port_security_enabled", Kind: boolean(), Access: Create | Update, Value: func(p *P) any { return p.Secured() }},
+		{Name: "allowed_address_pairs", Kind: addressPairs(), Access: Create | Update, Value: func(p *P) any { return p.Pairs }},
+		{Name: "extra_dhcp_opts", Kind: dhcpOptions(), Access: Create | Update, Value: func(p *P) any { return p.DHCPOptions }},
+		{Name: "binding:vnic_type", Kind: oneOf(signalbox.VNICTypes()...), Access: Create | Update | Filter | Sort, Default: signalbox.VNICNormal, Value: func(p *P) any { return cmp.Or(p.VNIC, signalbox.VNICNormal) }},
+		{Name: "binding:host_id", Kind: text(255).takesNull(""), Access: Create | Update | Filter | AdminOnly, Value: func(p *P) any { return p.HostName() }},
+		{Name: "binding:profile", Kind: profile(), Access: Create | Update | AdminOnly, Value: func(p *P) any { return p.Profile }},
+		{Name: "binding:vif_type", Kind: oneOf(signalbox.VIFUnbound, signalbox.VIFOVS, signalbox.VIFFailed), Access: AdminOnly, Value: func(p *P) any { return p.VIF.Type() }},
+		{Name: "binding:vif_details", Kind: vifDetails(), Access: AdminOnly, Value: func(p *P) any { return p.VIF }},
 		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(p *P) any { return p.CreatedAt }},
 		{Name: "updated_at", Kind: moment(), Access: Sort, Value: func(p *P) any { return p.UpdatedAt }},
 		{Name: "revision_number", Kind: integer(nil), Access: Sort, Value: func(p *P) any { return int(p.Revision) }},

@@ -118,7 +118,7 @@ func TestRefusalsNameTheAttribute(t *testing.T) {
 		err  error
 		name string
 	}{
-		{create(`{"port":{"colour":1,"binding:host_id":"h"}}`), "'binding:host_id', 'colour'"},
+		{create(`{"port":{"colour":1,"binding:colour":"h"}}`), "'binding:colour', 'colour'"},
 		{create(`{"port":{"network_id":"x"}}`), "network_id"},
 		{create(`{"port":{}}`), "network_id"},
 		{create(`{"port":{"network_id":"83273865-a2d7-455c-949c-35c8992046ca","status":"ACTIVE"}}`), "status"},
