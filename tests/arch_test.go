@@ -66,6 +66,7 @@ var libraries = map[string][]string{
 	"github.com/spf13/pflag":          {"cmd"},
 	"golang.org/x/sync":               {"controller", "cmd"},
 	"golang.org/x/sys":                {"cmd", "tests"},
+	"golang.org/x/text":               {"cmd"},
 	"honnef.co/go/tools":              {},
 	"pgregory.net/rapid":              {"tests"},
 	"github.com/stretchr/testify":     {},
