@@ -19,6 +19,7 @@ type FloatingIP struct {
 	FixedAddr   netip.Addr // the address of that port
 	RouterID    uuid.UUID  // the router between the two
 	Status      Status     // Active on evidence alone: the host that translates it has acknowledged its flows
+	Tags        []string   // in order, each once
 	Meta
 }
 

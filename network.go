@@ -51,6 +51,7 @@ type Network struct {
 	MTU          int  // bytes, the largest IP packet that the network carries between hosts
 	Segment      Segment
 	Subnets      []uuid.UUID // read only, in order of creation
+	Tags         []string    // in order, each once
 	Meta
 }
 
@@ -60,6 +61,9 @@ type Meta struct {
 	UpdatedAt time.Time
 	Revision  int64 // Neutron's revision_number
 }
+
+// MaxTags is how many tags a resource has at most, so that it can still be shown in a list.
+const MaxTags = 500
 
 // AddrRange is an inclusive range of addresses of one family.
 type AddrRange struct{ First, Last netip.Addr }
@@ -95,6 +99,7 @@ type Subnet struct {
 	HostRoutes  []Route
 	RAMode      IPv6Mode
 	AddressMode IPv6Mode
+	Tags        []string // in order, each once
 	Meta
 }
 

@@ -66,6 +66,7 @@ type Port struct {
 	Binding      *Binding // nil while no host holds the port
 	// SecurityGroups are the groups that the port is in, in order of their ids. Only VIFs are in any.
 	SecurityGroups []uuid.UUID
+	Tags           []string // in order, each once
 
 	Unsecured   bool          // port security is off: whatever it says is let pass
 	Pairs       []AddressPair // what it may say beside its own addresses

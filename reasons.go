@@ -26,6 +26,7 @@ const (
 	ReasonKeepDefault     Reason = "keep default group" // only an admin may delete the default security group
 	ReasonDefaultName     Reason = "default's name"     // the default security group keeps its name
 	ReasonRuleExists      Reason = "rule exists"        // another rule of the group allows just the same
+	ReasonNothingToTag    Reason = "nothing to tag"     // the resource whose tags were asked for is not there
 	ReasonUnknownFilter   Reason = "unknown filter"     // a list was asked by an attribute that it cannot be filtered or sorted by
 	ReasonBusy            Reason = "try again"          // a transaction lost against others too often
 	ReasonDatabase        Reason = "database not there" // no connection, or it broke

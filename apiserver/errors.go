@@ -178,6 +178,8 @@ func name(e *signalbox.Error) string {
 		return "AddressPairMissingIP"
 	case signalbox.ReasonRevisionMismatch:
 		return "RevisionNumberConstraintFailed"
+	case signalbox.ReasonNothingToTag:
+		return "TagResourceNotFound"
 	case signalbox.ReasonNotAcceptable:
 		return "HTTPNotAcceptable"
 	case signalbox.ReasonTooLarge:

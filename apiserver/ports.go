@@ -32,6 +32,7 @@ func portSpec(v wire.Values, revision *int64) neutron.PortSpec {
 		Host:         wire.Get[string](v, "binding:host_id"),
 		VNIC:         wire.Get[signalbox.VNICType](v, "binding:vnic_type"),
 		Profile:      wire.Get[string](v, "binding:profile"),
+		Tags:         wire.Get[[]string](v, "tags"),
 		Revision:     revision,
 	}
 }

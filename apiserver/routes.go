@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 )
@@ -17,7 +18,7 @@ func (s *Server) routes() []route {
 	networks, subnets, ports := s.networks(), s.subnets(), s.ports()
 	routers, floating := s.routers(), s.floatingIPs()
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
-	return []route{
+	return slices.Concat([]route{
 		{get, "/", s.versions},
 		{get, "/v2.0/", s.index},
 		{get, "/v2.0/extensions", s.extensions},
@@ -66,7 +67,10 @@ func (s *Server) routes() []route {
 		{get, "/v2.0/floatingips/:id", floating.show},
 		{put, "/v2.0/floatingips/:id", floating.update},
 		{del, "/v2.0/floatingips/:id", floating.remove},
-	}
+	},
+		tagRoutes("networks", networks), tagRoutes("subnets", subnets), tagRoutes("ports", ports),
+		tagRoutes("routers", routers), tagRoutes("floatingips", floating),
+	)
 }
 
 // route tells the router. Only the version document is for everybody: it is how a client finds out whom to ask

@@ -3,6 +3,7 @@ package neutron
 import (
 	"context"
 	"net/netip"
+	"reflect"
 
 	"github.com/google/uuid"
 	"github.com/signalbox-sdn/signalbox"
@@ -298,7 +299,7 @@ func (s *Service) UpdateFloatingIP(ctx context.Context, c signalbox.Caller, id u
 		if points {
 			row.PortID, row.FixedAddr, row.RouterID = wanted.PortID, wanted.FixedAddr, wanted.RouterID
 		}
-		if before != *row {
+		if !reflect.DeepEqual(before, *row) {
 			if err := associated(row, tx.UpdateFloatingIP(ctx, row)); err != nil {
 				return err
 			}

@@ -25,6 +25,7 @@ type PortSpec struct {
 	DHCPOptions                  *[]signalbox.DHCPOption  // what is to change of them
 	Host, Profile                *string
 	VNIC                         *signalbox.VNICType
+	Tags                         *[]string // at create only
 	Revision                     *int64
 }
 
@@ -137,6 +138,7 @@ func (s *Service) planPort(ctx context.Context, tx *store.Tx, seen networksSeen,
 		AdminStateUp: or(spec.AdminStateUp, true), DeviceID: or(spec.DeviceID, ""), DeviceOwner: or(spec.DeviceOwner, ""),
 		Role: signalbox.RoleVIF, Status: signalbox.Down,
 	}
+	p.Tags = slices.Sorted(slices.Values(or(spec.Tags, nil)))
 	if p.MAC = or(spec.MAC, signalbox.MAC{}); spec.MAC == nil {
 		p.MAC = s.newMAC()
 	}

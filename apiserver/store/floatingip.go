@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -15,7 +16,7 @@ import (
 
 const selectFloatingIP = `
 SELECT f.id, f.project_id, f.description, f.network_id, f.own_port_id, a.ip AS addr, p.mac, t.port_id, f.fixed_ip, f.router_id,
-       f.status, f.created_at, f.updated_at, f.revision
+       f.status, f.created_at, f.updated_at, f.revision, f.tags
 FROM floatingips f JOIN ports p ON p.id = f.own_port_id JOIN allocations a ON a.port_id = f.own_port_id
      LEFT JOIN allocations t ON t.subnet_id = f.subnet_id AND t.ip = f.fixed_ip`
 
@@ -31,6 +32,7 @@ type floatingRow struct {
 	FixedIP     addr          `db:"fixed_ip"`
 	RouterID    uuid.NullUUID `db:"router_id"`
 	Status      string
+	Tags        pq.StringArray
 	metaRow
 }
 
@@ -38,7 +40,7 @@ func (r *floatingRow) floatingIP() signalbox.FloatingIP {
 	return signalbox.FloatingIP{
 		ID: r.ID, ProjectID: r.ProjectID, Description: r.Description, NetworkID: r.NetworkID, OwnPortID: r.OwnPortID,
 		Addr: r.Addr.Addr, MAC: r.MAC.MAC, PortID: r.PortID.UUID, FixedAddr: r.FixedIP.Addr, RouterID: r.RouterID.UUID,
-		Status: signalbox.Status(r.Status), Meta: r.meta(),
+		Status: signalbox.Status(r.Status), Tags: tags(r.Tags), Meta: r.meta(),
 	}
 }
 

@@ -4,7 +4,9 @@ package store_test
 
 import (
 	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -270,12 +272,21 @@ func TestGatewaysMigrateDownAndUpAgain(t *testing.T) {
 	f := l.floating(w.ext)
 	l.must(l.associate(f, w.vm))
 	l.must(l.db.SaveNeighbours(l.ctx, []signalbox.Neighbour{{NetworkID: w.ext.NetworkID, Addr: w.ext.Pools[0].Last, MAC: signalbox.MAC{2}}}))
-	third, err := os.ReadFile("migrations/00003_gateways.sql")
+	files, err := filepath.Glob("migrations/*.sql")
 	l.must(err)
+	files = files[2:] // this one, and those that build on it
 	pool := l.sql()
-	for _, part := range []string{downPart(string(third)), upPart(string(third))} {
-		_, err := pool.ExecContext(l.ctx, part)
+	run := func(file string, part func(string) string) {
+		text, err := os.ReadFile(file)
 		l.must(err)
+		_, err = pool.ExecContext(l.ctx, part(string(text)))
+		l.must(err)
+	}
+	for _, file := range slices.Backward(files) {
+		run(file, downPart)
+	}
+	for _, file := range files {
+		run(file, upPart)
 	}
 	l.db = l.open() // its statements are of the tables that there are
 	ports := read(l, func(tx *store.Tx) ([]signalbox.Port, error) { return tx.Ports(l.ctx, store.Query{}) })

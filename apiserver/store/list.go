@@ -247,6 +247,10 @@ func (l listing) where(st *statement, q Query) *signalbox.Error {
 			st.and(hostFilter(st, values))
 			continue
 		}
+		if tagFilter(name) {
+			st.and(l.tagged(st, name, values))
+			continue
+		}
 		col, ok := l.columns[name]
 		if !ok {
 			return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonUnknownFilter,
@@ -269,6 +273,31 @@ func anyOf(st *statement, col column, values []any) string {
 		}
 	}
 	return col.expr + " = ANY(" + st.param(possible) + "::" + col.typ + "[])"
+}
+
+func tagFilter(name string) bool {
+	return name == "tags" || name == "tags-any" || name == "not-tags" || name == "not-tags-any"
+}
+
+// tagged is a condition on a row's tags: that it has all of them, any of them, or not so. Each value is several.
+func (l listing) tagged(st *statement, name string, values []any) string {
+	var tags pq.StringArray
+	for _, v := range values {
+		if several, ok := v.([]string); ok {
+			tags = append(tags, several...)
+		} else {
+			tags = append(tags, fmt.Sprint(v))
+		}
+	}
+	column, operator := l.table+".tags", " @> "
+	if strings.HasSuffix(name, "-any") {
+		operator = " && "
+	}
+	condition := column + operator + st.param(tags) + "::text[]"
+	if strings.HasPrefix(name, "not-") {
+		return "NOT " + condition
+	}
+	return column + " <> '{}' AND " + condition // by the first half PostgreSQL knows the index to be enough
 }
 
 // fixedIPFilter is the condition that one of a port's addresses has one of the ip_addresses and one of the subnet_ids

@@ -12,7 +12,7 @@ import (
 
 const selectNetwork = `
 SELECT n.id, n.key, n.project_id, n.name, n.description, n.admin_state_up, n.shared, n.external, n.unsecured, n.mtu,
-       n.created_at, n.updated_at, n.revision,
+       n.created_at, n.updated_at, n.revision, n.tags,
        coalesce(s.network_type, 'local') AS network_type, coalesce(s.physical, '') AS physical,
        coalesce(s.segmentation_id, 0) AS segmentation_id,
        ARRAY(SELECT c.id::text FROM subnets c WHERE c.network_id = n.id ORDER BY c.created_at, c.id) AS subnets
@@ -33,6 +33,7 @@ type networkRow struct {
 	Physical       string
 	SegmentationID int64 `db:"segmentation_id"`
 	Subnets        pq.StringArray
+	Tags           pq.StringArray
 	metaRow
 }
 
@@ -41,7 +42,7 @@ func (r *networkRow) network() (n signalbox.Network, err error) {
 		ID: r.ID, Key: signalbox.NetworkKey(r.Key), ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
 		AdminStateUp: r.AdminStateUp, Shared: r.Shared, External: r.External, Unsecured: r.Unsecured, MTU: r.MTU,
 		Segment: signalbox.Segment{Type: signalbox.NetworkType(r.NetworkType), Physical: r.Physical, ID: uint32(r.SegmentationID)},
-		Meta:    r.meta(),
+		Tags:    tags(r.Tags), Meta: r.meta(),
 	}
 	n.Subnets, err = each(r.Subnets, uuid.Parse)
 	return n, err

@@ -15,7 +15,7 @@ import (
 const (
 	portFields = `
 SELECT p.id, p.key, p.network_id, p.project_id, p.name, p.description, p.admin_state_up, p.mac, p.device_id, p.device_owner,
-       p.role, p.router_id, p.status, p.created_at, p.updated_at, p.revision,
+       p.role, p.router_id, p.status, p.created_at, p.updated_at, p.revision, p.tags,
        p.unsecured, p.pair_macs, p.pair_prefixes, p.dhcp_options, p.host, p.vnic_type, p.profile,
        b.host_id, b.interface, b.bound_by,
        ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips,
@@ -49,6 +49,7 @@ type portRow struct {
 	Interface    sql.NullString
 	BoundBy      sql.NullString `db:"bound_by"`
 	FixedIPs     pq.StringArray `db:"fixed_ips"`
+	Tags         pq.StringArray
 	Groups       pq.StringArray `db:"security_groups"`
 	attributesRow
 	metaRow
@@ -59,7 +60,7 @@ func (r *portRow) port() (p signalbox.Port, err error) {
 		ID: r.ID, Key: signalbox.PortKey(r.Key), NetworkID: r.NetworkID, ProjectID: r.ProjectID, Name: r.Name,
 		Description: r.Description, AdminStateUp: r.AdminStateUp, MAC: r.MAC.MAC, DeviceID: r.DeviceID,
 		DeviceOwner: r.DeviceOwner, Role: signalbox.Role(r.Role), RouterID: r.RouterID.UUID, Status: signalbox.Status(r.Status),
-		Meta: r.meta(),
+		Tags: tags(r.Tags), Meta: r.meta(),
 	}
 	if r.HostID.Valid {
 		p.Binding = &signalbox.Binding{PortID: r.ID, HostID: r.HostID.UUID, Interface: r.Interface.String,
@@ -172,7 +173,31 @@ func (tx *Tx) InsertPorts(ctx context.Context, ports []*signalbox.Port) error {
 			}
 		}
 	}
+	if err == nil {
+		err = tx.tagPorts(ctx, ports)
+	}
 	return wrap("insert ports", err)
+}
+
+// tagPorts writes the tags of new ports, few of which have any.
+func (tx *Tx) tagPorts(ctx context.Context, ports []*signalbox.Port) error {
+	var ids, all pq.StringArray
+	for _, p := range ports {
+		if len(p.Tags) == 0 {
+			continue
+		}
+		tags, err := pq.StringArray(p.Tags).Value()
+		if err != nil {
+			return err
+		}
+		ids, all = append(ids, p.ID.String()), append(all, tags.(string))
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := tx.exec(ctx, `
+		UPDATE ports p SET tags = t.tags::text[] FROM unnest($1::uuid[], $2::text[]) AS t(id, tags) WHERE p.id = t.id`, ids, all)
+	return err
 }
 
 // Port is the port with that id, or NotFound.

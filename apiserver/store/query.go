@@ -9,6 +9,7 @@ type Query struct {
 	// uuid.UUID, signalbox.MAC, netip.Addr, fmt.Stringer. A value that cannot be one of the attribute
 	// (id=banana) matches nothing. fixed_ips takes Neutron's "ip_address=10.0.0.3" and "subnet_id=…";
 	// values of both are joined by and. security_groups takes the ids of which one shall be among the port's.
+	// tags, tags-any, not-tags and not-tags-any take strings and lists of them, for whatever has a column of tags.
 	Filters map[string][]any
 	// VisibleTo, when set, leaves what this project may see: its own rows, networks that are shared or
 	// external, and the subnets of those that are shared or external.

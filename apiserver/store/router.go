@@ -11,7 +11,7 @@ import (
 
 const selectRouter = `
 SELECT r.id, r.key, r.project_id, r.name, r.description, r.admin_state_up, r.route_destinations, r.route_hops,
-       r.created_at, r.updated_at, r.revision,
+       r.created_at, r.updated_at, r.revision, r.tags,
        g.port_id AS gateway_port_id, g.network_id AS gateway_network_id, coalesce(g.enable_snat, false) AS gateway_enable_snat,
        coalesce(g.zone, 0) AS gateway_zone, g.host_id AS gateway_host_id,
        ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = g.port_id ORDER BY a.ord) AS gateway_fixed_ips
@@ -26,6 +26,7 @@ type routerRow struct {
 	AdminStateUp bool           `db:"admin_state_up"`
 	Destinations pq.StringArray `db:"route_destinations"`
 	Hops         pq.StringArray `db:"route_hops"`
+	Tags         pq.StringArray
 	gatewayRow
 	metaRow
 }
@@ -33,7 +34,7 @@ type routerRow struct {
 func (r *routerRow) router() (out signalbox.Router, err error) {
 	out = signalbox.Router{
 		ID: r.ID, Key: signalbox.RouterKey(r.Key), ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
-		AdminStateUp: r.AdminStateUp, Meta: r.meta(),
+		AdminStateUp: r.AdminStateUp, Tags: tags(r.Tags), Meta: r.meta(),
 	}
 	if out.Routes, err = readRoutes(r.Destinations, r.Hops); err != nil {
 		return out, err

@@ -12,7 +12,7 @@ import (
 
 const selectSubnet = `
 SELECT s.id, s.network_id, s.project_id, s.name, s.description, s.cidr, s.gateway_ip, s.enable_dhcp, s.dns_servers,
-       s.route_destinations, s.route_hops, s.ra_mode, s.address_mode, s.created_at, s.updated_at, s.revision,
+       s.route_destinations, s.route_hops, s.ra_mode, s.address_mode, s.created_at, s.updated_at, s.revision, s.tags,
        ARRAY(SELECT host(p.first) || ' ' || host(p.last) FROM pools p WHERE p.subnet_id = s.id ORDER BY p.first) AS pools
 FROM subnets s`
 
@@ -31,6 +31,7 @@ type subnetRow struct {
 	RAMode       string         `db:"ra_mode"`
 	AddressMode  string         `db:"address_mode"`
 	Pools        pq.StringArray
+	Tags         pq.StringArray
 	metaRow
 }
 
@@ -38,7 +39,7 @@ func (r *subnetRow) subnet() (s signalbox.Subnet, err error) {
 	s = signalbox.Subnet{
 		ID: r.ID, NetworkID: r.NetworkID, ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
 		CIDR: r.CIDR.Prefix, GatewayIP: r.GatewayIP.Addr, EnableDHCP: r.EnableDHCP,
-		RAMode: signalbox.IPv6Mode(r.RAMode), AddressMode: signalbox.IPv6Mode(r.AddressMode), Meta: r.meta(),
+		RAMode: signalbox.IPv6Mode(r.RAMode), AddressMode: signalbox.IPv6Mode(r.AddressMode), Tags: tags(r.Tags), Meta: r.meta(),
 	}
 	if s.Pools, err = each(r.Pools, readRange); err != nil {
 		return s, err

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/signalbox-sdn/signalbox"
@@ -19,7 +20,7 @@ func FloatingIPs[T any](parts func(*T) (*signalbox.FloatingIP, *signalbox.Port))
 	}
 	noID, noAddr := uuid.Nil, netip.Addr{}
 	optionalID, optionalAddr := id().takesNull(noID).showsNull(noID), address().takesNull(noAddr).showsNull(noAddr)
-	return &Resource[T]{Name: "floatingip", Collection: "floatingips", Attributes: []Attribute[T]{
+	return &Resource[T]{Name: "floatingip", Collection: "floatingips", Attributes: slices.Concat([]Attribute[T]{
 		{Name: "id", Kind: id(), Access: Filter | Sort, Value: of(func(f *F) any { return f.ID })},
 		{Name: "description", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: of(func(f *F) any { return f.Description })},
 		{Name: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: of(func(f *F) any { return f.ProjectID })},
@@ -32,10 +33,10 @@ func FloatingIPs[T any](parts func(*T) (*signalbox.FloatingIP, *signalbox.Port))
 		{Name: "fixed_ip_address", Kind: optionalAddr, Access: Create | Update | Filter, Default: noAddr, Value: of(func(f *F) any { return f.FixedAddr })},
 		{Name: "router_id", Kind: optionalID, Access: Filter, Value: of(func(f *F) any { return f.RouterID })},
 		{Name: "port_details", Kind: portDetails(), Value: func(t *T) any { _, p := parts(t); return p }},
-		{Name: "created_at", Kind: moment(), Access: Sort, Value: of(func(f *F) any { return f.CreatedAt })},
-		{Name: "updated_at", Kind: moment(), Access: Sort, Value: of(func(f *F) any { return f.UpdatedAt })},
-		{Name: "revision_number", Kind: integer(nil), Access: Sort, Value: of(func(f *F) any { return int(f.Revision) })},
-	}}
+	},
+		tagged(0, func(t *T) []string { f, _ := parts(t); return f.Tags }),
+		stamped(func(t *T) *signalbox.Meta { f, _ := parts(t); return &f.Meta }),
+	)}
 }
 
 // portDetails is what a floating IP tells of the port that it stands for, which no request sets.

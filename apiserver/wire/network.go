@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -9,7 +10,7 @@ import (
 // Networks is the network of the API reference, as far as it works here.
 func Networks() *Resource[signalbox.Network] {
 	type N = signalbox.Network
-	return &Resource[N]{Name: "network", Collection: "networks", Attributes: []Attribute[N]{
+	return &Resource[N]{Name: "network", Collection: "networks", Attributes: slices.Concat([]Attribute[N]{
 		{Name: "id", Kind: id(), Access: Filter | Sort, Value: func(n *N) any { return n.ID }},
 		{Name: "name", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(n *N) any { return n.Name }},
 		{Name: "description", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(n *N) any { return n.Description }},
@@ -25,10 +26,10 @@ func Networks() *Resource[signalbox.Network] {
 		{Name: "provider:network_type", Kind: text(32), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return string(n.Segment.Type) }},
 		{Name: "provider:physical_network", Kind: text(64).showsNull(""), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return n.Segment.Physical }},
 		{Name: "provider:segmentation_id", Kind: integer(nil).showsNull(0), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return int(n.Segment.ID) }},
-		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(n *N) any { return n.CreatedAt }},
-		{Name: "updated_at", Kind: moment(), Access: Sort, Value: func(n *N) any { return n.UpdatedAt }},
-		{Name: "revision_number", Kind: integer(nil), Access: Sort, Value: func(n *N) any { return int(n.Revision) }},
-	}}
+	},
+		tagged(0, func(n *N) []string { return n.Tags }),
+		stamped(func(n *N) *signalbox.Meta { return &n.Meta }),
+	)}
 }
 
 func checkMTU(n int) error {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -9,7 +10,7 @@ import (
 // Ports is the port of the API reference, as far as it works here.
 func Ports() *Resource[signalbox.Port] {
 	type P = signalbox.Port
-	return &Resource[P]{Name: "port", Collection: "ports", Attributes: []Attribute[P]{
+	return &Resource[P]{Name: "port", Collection: "ports", Attributes: slices.Concat([]Attribute[P]{
 		{Name: "id", Kind: id(), Access: Filter | Sort, Value: func(p *P) any { return p.ID }},
 		{Name: "name", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(p *P) any { return p.Name }},
 		{Name: "description", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(p *P) any { return p.Description }},
@@ -30,8 +31,8 @@ func Ports() *Resource[signalbox.Port] {
 		{Name: "binding:profile", Kind: profile(), Access: Create | Update | AdminOnly, Value: func(p *P) any { return p.Profile }},
 		{Name: "binding:vif_type", Kind: oneOf(signalbox.VIFUnbound, signalbox.VIFOVS, signalbox.VIFFailed), Access: AdminOnly, Value: func(p *P) any { return p.VIF.Type() }},
 		{Name: "binding:vif_details", Kind: vifDetails(), Access: AdminOnly, Value: func(p *P) any { return p.VIF }},
-		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(p *P) any { return p.CreatedAt }},
-		{Name: "updated_at", Kind: moment(), Access: Sort, Value: func(p *P) any { return p.UpdatedAt }},
-		{Name: "revision_number", Kind: integer(nil), Access: Sort, Value: func(p *P) any { return int(p.Revision) }},
-	}}
+	},
+		tagged(Create, func(p *P) []string { return p.Tags }),
+		stamped(func(p *P) *signalbox.Meta { return &p.Meta }),
+	)}
 }

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"slices"
+
 	"github.com/google/uuid"
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -11,7 +13,7 @@ const maxRouterRoutes = 100
 // Routers is the router of the API reference, as far as it works here.
 func Routers() *Resource[signalbox.Router] {
 	type R = signalbox.Router
-	return &Resource[R]{Name: "router", Collection: "routers", Attributes: []Attribute[R]{
+	return &Resource[R]{Name: "router", Collection: "routers", Attributes: slices.Concat([]Attribute[R]{
 		{Name: "id", Kind: id(), Access: Filter | Sort, Value: func(r *R) any { return r.ID }},
 		{Name: "name", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(r *R) any { return r.Name }},
 		{Name: "description", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(r *R) any { return r.Description }},
@@ -21,10 +23,10 @@ func Routers() *Resource[signalbox.Router] {
 		{Name: "status", Kind: oneOf(signalbox.Active, signalbox.Down), Access: Filter | Sort, Value: func(*R) any { return signalbox.Active }},
 		{Name: "external_gateway_info", Kind: gateway(), Access: Create | Update, AdminParts: gatewayAdminParts, Value: func(r *R) any { return gatewayOf(r.Gateway) }},
 		{Name: "routes", Kind: routes(maxRouterRoutes).takesNull([]signalbox.Route{}), Access: Update, Default: []signalbox.Route{}, Value: func(r *R) any { return r.Routes }},
-		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(r *R) any { return r.CreatedAt }},
-		{Name: "updated_at", Kind: moment(), Access: Sort, Value: func(r *R) any { return r.UpdatedAt }},
-		{Name: "revision_number", Kind: integer(nil), Access: Sort, Value: func(r *R) any { return int(r.Revision) }},
-	}}
+	},
+		tagged(0, func(r *R) []string { return r.Tags }),
+		stamped(func(r *R) *signalbox.Meta { return &r.Meta }),
+	)}
 }
 
 func badRouter(format string, args ...any) error {

@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -14,7 +15,7 @@ func Subnets() *Resource[signalbox.Subnet] {
 		k := oneOf(signalbox.SLAAC, signalbox.DHCPv6Stateful, signalbox.DHCPv6Stateless)
 		return k.takesNull(signalbox.IPv6Mode("")).showsNull(signalbox.IPv6Mode(""))
 	}
-	return &Resource[S]{Name: "subnet", Collection: "subnets", Attributes: []Attribute[S]{
+	return &Resource[S]{Name: "subnet", Collection: "subnets", Attributes: slices.Concat([]Attribute[S]{
 		{Name: "id", Kind: id(), Access: Filter | Sort, Value: func(s *S) any { return s.ID }},
 		{Name: "name", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(s *S) any { return s.Name }},
 		{Name: "description", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(s *S) any { return s.Description }},
@@ -30,10 +31,10 @@ func Subnets() *Resource[signalbox.Subnet] {
 		{Name: "host_routes", Kind: routes(maxHostRoutes).takesNull([]signalbox.Route{}), Access: Create | Update, Default: []signalbox.Route{}, Value: func(s *S) any { return s.HostRoutes }},
 		{Name: "ipv6_ra_mode", Kind: mode(), Access: Create | Filter | Sort, Default: signalbox.IPv6Mode(""), Value: func(s *S) any { return s.RAMode }},
 		{Name: "ipv6_address_mode", Kind: mode(), Access: Create | Filter | Sort, Default: signalbox.IPv6Mode(""), Value: func(s *S) any { return s.AddressMode }},
-		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(s *S) any { return s.CreatedAt }},
-		{Name: "updated_at", Kind: moment(), Access: Sort, Value: func(s *S) any { return s.UpdatedAt }},
-		{Name: "revision_number", Kind: integer(nil), Access: Sort, Value: func(s *S) any { return int(s.Revision) }},
-	}}
+	},
+		tagged(0, func(s *S) []string { return s.Tags }),
+		stamped(func(s *S) *signalbox.Meta { return &s.Meta }),
+	)}
 }
 
 func checkIPVersion(n int) error {
