@@ -12,7 +12,7 @@ import (
 	"github.com/signalbox-sdn/signalbox/tests/testbed"
 )
 
-// TestQuantumSession: what Quantum's presentation shows, on hosts, with a VM that boots by DHCP and an internet outside.
+// TestQuantumSession: what Quantum's presentation shows, by the quantum command, on hosts, with a VM that boots by DHCP and an internet outside.
 func TestQuantumSession(t *testing.T) {
 	w := newWorldAs(t, testbed.SessionSettings())
 	for _, h := range []*testbed.Host{w.h1, w.h2} {
@@ -33,7 +33,7 @@ func playsSession(s *script, h *testbed.Host) {
 		vm = s.lease(&network{Network: on, Subnet: testbed.Subnet{GatewayIP: "10.0.0.1"}}, h)
 		return vm.Port, nil
 	}
-	session, err := s.box.API.PlaySession(s.ctx, func(command, answer string) { s.Logf("%s → %s", command, answer) }, boot)
+	session, err := s.box.PlaySession(s.ctx, func(command, answer string) { s.Logf("%s → %s", command, answer) }, boot)
 	s.adopt(session)
 	s.must(err)
 	floating := netip.MustParseAddr("192.168.0.3")

@@ -20,7 +20,7 @@ var (
 
 // outside plays the session of Quantum's presentation, and shows what comes of it: two VMs and the internet.
 func (d *demo) outside(ctx context.Context) error {
-	d.say("\n5. The session that Quantum's presentation of 2012 shows, call by call. There is an internet outside: a router")
+	d.say("\n5. The session that Quantum's presentation of 2012 shows, command by command. There is an internet outside: a router")
 	d.say("   %s and a machine %s behind it. %s and %s map the physical network external to br-ex.",
 		outsideRouter.Addr(), internetAddr.Addr(), d.hosts[0].Name, d.hosts[1].Name)
 	if err := d.makeInternet(ctx); err != nil {
@@ -28,7 +28,7 @@ func (d *demo) outside(ctx context.Context) error {
 	}
 	var vm1 *guest
 	var err error
-	d.session, err = d.box.API.PlaySession(ctx,
+	d.session, err = d.box.PlaySession(ctx,
 		func(command, answer string) { d.say("     %s\n         %s", command, answer) },
 		func(ctx context.Context, n testbed.Network) (port testbed.Port, err error) {
 			if vm1, err = d.boot(ctx, "vm1", n, d.hosts[0], testbed.Port{}); err != nil {

@@ -245,11 +245,13 @@ func (d *demo) whatNext(ctx context.Context) {
 	if here, err := os.Getwd(); err == nil {
 		bin = strings.TrimPrefix(bin, here+"/")
 	}
+	quantum := filepath.Join(filepath.Dir(bin), "quantum")
 	h := d.hosts[1]
 	d.say("\nAll of it is running. Try:\n")
 	for _, line := range []string{
-		"curl -s http://127.0.0.1:9696/v2.0/ports | jq .",
-		"curl -s http://127.0.0.1:9696/v2.0/networks -d '{\"network\":{\"name\":\"mine\"}}' -H 'Content-Type: application/json'",
+		"export OS_URL=http://127.0.0.1:9696",
+		quantum + " port-list",
+		quantum + " -v net-create mine",
 		bin + " hosts",
 		fmt.Sprintf("OVS_RUNDIR=%s ovs-ofctl -O OpenFlow13 dump-flows br-int", h.Dir),
 		fmt.Sprintf("OVS_RUNDIR=%s ovs-ofctl -O OpenFlow13 dump-flows br-int | %s flows --explain -", h.Dir, bin),
@@ -259,7 +261,7 @@ func (d *demo) whatNext(ctx context.Context) {
 		fmt.Sprintf("ip netns exec %s ping 203.0.113.9      # from vm2, by routerA's own address", d.vm2.NS),
 		fmt.Sprintf("%s gateway show %s", bin, d.session.Router.ID),
 		fmt.Sprintf("%s gateway move %s %s      # under that ping", bin, d.session.Router.ID, d.spareHost(ctx)),
-		fmt.Sprintf("curl -s -X PUT http://127.0.0.1:9696/v2.0/floatingips/%s -d '{\"floatingip\":{\"port_id\":\"%s\"}}' -H 'Content-Type: application/json'      # and 192.168.0.3 is vm2", d.session.Floating.ID, d.vm2.port.ID),
+		fmt.Sprintf("%s floatingip-associate %s vm2      # and 192.168.0.3 is vm2", quantum, d.session.Floating.ID),
 		fmt.Sprintf("kill -9 %d      # the controller, under that ping: it goes on, and a new one starts", d.box.Controller().PID()),
 		fmt.Sprintf("tail -f %s", d.box.Log("up")),
 	} {

@@ -119,9 +119,7 @@ func (a *API) CreatePort(ctx context.Context, p Port) (Port, error) {
 
 // Port reads a port.
 func (a *API) Port(ctx context.Context, id string) (Port, error) {
-	var answer map[string]Port
-	err := a.get(ctx, "/v2.0/ports/"+id, &answer)
-	return answer["port"], err
+	return show[Port](ctx, a, "port", id)
 }
 
 // Ports reads the ports of a network.
@@ -164,9 +162,7 @@ func (a *API) CreateFloatingIP(ctx context.Context, f FloatingIP) (FloatingIP, e
 
 // FloatingIP reads a floating IP.
 func (a *API) FloatingIP(ctx context.Context, id string) (FloatingIP, error) {
-	var answer map[string]FloatingIP
-	err := a.get(ctx, "/v2.0/floatingips/"+id, &answer)
-	return answer["floatingip"], err
+	return show[FloatingIP](ctx, a, "floatingip", id)
 }
 
 // Associate lets a floating IP stand for a port; fixed chooses among its addresses and may be empty.
@@ -212,6 +208,12 @@ func (a *API) Delete(ctx context.Context, resource, id string) error {
 
 func (a *API) get(ctx context.Context, path string, answer any) error {
 	return call(ctx, a.http, http.MethodGet, a.base+path, nil, answer)
+}
+
+func show[T any](ctx context.Context, a *API, resource, id string) (T, error) {
+	var answer map[string]T
+	err := a.get(ctx, "/v2.0/"+resource+"s/"+id, &answer)
+	return answer[resource], err
 }
 
 func create[T any](ctx context.Context, a *API, resource string, what T) (T, error) {

@@ -8,15 +8,15 @@ import (
 	"github.com/signalbox-sdn/signalbox"
 )
 
-// Session plays the session that Quantum's presentation shows (Folsom, 2012, the first release with routers): the calls
-// of its commands, in its order, with the addresses that they gave there.
+// Session plays the session that Quantum's presentation shows (Folsom, 2012, the first release with routers): its
+// commands as they stand, by the quantum command, in its order, with the addresses that they gave there.
 type Session struct {
 	Net1, Net2, External     Network
 	Subnet1, Subnet2, Public Subnet
 	Port1, VM                Port
 	Router                   Router
 	Floating                 FloatingIP
-	api                      *API
+	box                      *Signalbox
 	said                     func(command, answer string)
 	err                      error // the first; nothing is done after it
 }
@@ -31,12 +31,12 @@ func SessionSettings() Settings {
 
 // PlaySession tells each command with what it gave, and fails where that is another address than in the presentation.
 // boot is to boot a VM on the network, which gets its address by DHCP, and to give its port.
-func (a *API) PlaySession(ctx context.Context, said func(command, answer string), boot func(context.Context, Network) (Port, error)) (*Session, error) {
-	s := &Session{api: a, said: said}
+func (b *Signalbox) PlaySession(ctx context.Context, said func(command, answer string), boot func(context.Context, Network) (Port, error)) (*Session, error) {
+	s := &Session{box: b, said: said}
 	s.inside(ctx)
 	s.outside(ctx)
 	s.joined(ctx)
-	s.do("  (a VM boots on net1)", func() (answer string, err error) {
+	s.step("  (a VM boots on net1)", func() (answer string, err error) {
 		s.VM, err = boot(ctx, s.Net1)
 		return "leases " + s.VM.addresses(), err
 	})
@@ -46,57 +46,44 @@ func (a *API) PlaySession(ctx context.Context, said func(command, answer string)
 }
 
 func (s *Session) inside(ctx context.Context) {
-	s.do("quantum net-create net1", s.network(ctx, &s.Net1, Network{Name: "net1"}))
-	s.do("quantum subnet-create --name subnet1 net1 10.0.0.0/24", func() (string, error) {
-		return s.subnet(ctx, &s.Subnet1, Subnet{Name: "subnet1", NetworkID: s.Net1.ID, CIDR: "10.0.0.0/24"})
-	})
+	s.network(ctx, "quantum net-create net1", &s.Net1)
+	s.subnet(ctx, "quantum subnet-create --name subnet1 net1 10.0.0.0/24", &s.Subnet1)
 	s.gave(s.Subnet1.GatewayIP, "10.0.0.1")
-	s.do("quantum port-create --name port1 --fixed-ip subnet_id=subnet1,ip_address=10.0.0.11 net1", func() (answer string, err error) {
-		s.Port1, err = s.api.CreatePort(ctx, Port{Name: "port1", NetworkID: s.Net1.ID, FixedIPs: []FixedIP{{SubnetID: s.Subnet1.ID, Addr: "10.0.0.11"}}})
+	s.quantum(ctx, "quantum -v port-create --name port1 --fixed-ip subnet_id=subnet1,ip_address=10.0.0.11 net1", func(printed string) (answer string, err error) {
+		s.Port1, err = s.box.API.Port(ctx, Shown(printed, "id"))
 		return s.Port1.addresses() + ", MAC " + s.Port1.MAC, err
 	})
 	s.gave(s.Port1.addresses(), "10.0.0.11")
-	s.do("quantum net-create net2", s.network(ctx, &s.Net2, Network{Name: "net2"}))
-	s.do("quantum subnet-create --name subnet2 net2 10.0.1.0/24", func() (string, error) {
-		return s.subnet(ctx, &s.Subnet2, Subnet{Name: "subnet2", NetworkID: s.Net2.ID, CIDR: "10.0.1.0/24"})
-	})
+	s.network(ctx, "quantum net-create net2", &s.Net2)
+	s.subnet(ctx, "quantum subnet-create --name subnet2 net2 10.0.1.0/24", &s.Subnet2)
 	s.gave(s.Subnet2.GatewayIP, "10.0.1.1")
 }
 
 func (s *Session) outside(ctx context.Context) {
-	s.do("quantum net-create net-ext -- --router:external=True", s.network(ctx, &s.External, Network{Name: "net-ext", External: true}))
-	s.do("quantum subnet-create --name subnet-ext --gateway 192.168.0.1 net-ext 192.168.0.0/24 -- --enable_dhcp=False", func() (string, error) {
-		off := false
-		return s.subnet(ctx, &s.Public, Subnet{
-			Name: "subnet-ext", NetworkID: s.External.ID, CIDR: "192.168.0.0/24", GatewayIP: "192.168.0.1", EnableDHCP: &off,
-		})
-	})
+	s.network(ctx, "quantum net-create net-ext -- --router:external=True", &s.External)
+	s.subnet(ctx, "quantum subnet-create --name subnet-ext --gateway 192.168.0.1 net-ext 192.168.0.0/24 -- --enable_dhcp=False", &s.Public)
 }
 
 func (s *Session) joined(ctx context.Context) {
-	s.do("quantum router-create routerA", func() (answer string, err error) {
-		s.Router, err = s.api.CreateRouter(ctx, Router{Name: "routerA"})
+	s.quantum(ctx, "quantum router-create routerA", func(printed string) (answer string, err error) {
+		s.Router, err = show[Router](ctx, s.box.API, "router", Shown(printed, "id"))
 		return "router " + s.Router.ID, err
 	})
 	public := ""
-	s.do("quantum router-gateway-set routerA net-ext", func() (answer string, err error) {
-		s.Router, err = s.api.SetGateway(ctx, s.Router.ID, Gateway{NetworkID: s.External.ID})
-		if err == nil {
+	s.quantum(ctx, "quantum router-gateway-set routerA net-ext", func(string) (answer string, err error) {
+		s.Router, err = show[Router](ctx, s.box.API, "router", s.Router.ID)
+		if err == nil && s.Router.Gateway != nil {
 			public = Port{FixedIPs: s.Router.Gateway.FixedIPs}.addresses()
 		}
 		return "the router takes " + public, err
 	})
 	s.gave(public, "192.168.0.2")
-	for _, end := range []struct {
-		subnet *Subnet
-		addr   string
-	}{{&s.Subnet1, "10.0.0.1"}, {&s.Subnet2, "10.0.1.1"}} {
+	for _, end := range []struct{ subnet, addr string }{{"subnet1", "10.0.0.1"}, {"subnet2", "10.0.1.1"}} {
 		var p Port
-		s.do("quantum router-interface-add routerA "+end.subnet.Name, func() (string, error) {
-			joined, err := s.api.AddInterface(ctx, s.Router.ID, Interface{SubnetID: end.subnet.ID})
-			if err == nil {
-				p, err = s.api.Port(ctx, joined.PortID)
-			}
+		s.quantum(ctx, "quantum router-interface-add routerA "+end.subnet, func(printed string) (answer string, err error) {
+			_, rest, _ := strings.Cut(printed, "Added interface ")
+			id, _, _ := strings.Cut(rest, " ")
+			p, err = s.box.API.Port(ctx, id)
 			return p.addresses(), err
 		})
 		s.gave(p.addresses(), end.addr)
@@ -104,43 +91,54 @@ func (s *Session) joined(ctx context.Context) {
 }
 
 func (s *Session) reached(ctx context.Context) {
-	s.do("quantum floatingip-create net-ext", func() (answer string, err error) {
-		s.Floating, err = s.api.CreateFloatingIP(ctx, FloatingIP{NetworkID: s.External.ID})
+	s.quantum(ctx, "quantum floatingip-create net-ext", func(printed string) (answer string, err error) {
+		s.Floating, err = s.box.API.FloatingIP(ctx, Shown(printed, "id"))
 		return s.Floating.Addr, err
 	})
 	s.gave(s.Floating.Addr, "192.168.0.3")
-	s.do("quantum port-list", func() (string, error) {
-		ports, err := s.api.Ports(ctx, s.Net1.ID)
-		var list []string
-		for _, p := range ports {
-			list = append(list, p.addresses())
+	s.quantum(ctx, "quantum port-list", func(printed string) (string, error) {
+		for line := range strings.Lines(printed) {
+			if strings.Contains(line, s.VM.ID) {
+				return strings.TrimSpace(line), nil
+			}
 		}
-		return "on net1: " + strings.Join(list, " "), err
+		return "", fmt.Errorf("the VM's port is not in it:\n%s", printed)
 	})
-	s.do(fmt.Sprintf("quantum floatingip-associate %s %s", s.Floating.ID, s.VM.ID), func() (string, error) {
-		_, err := s.api.Associate(ctx, s.Floating.ID, s.VM.ID, "")
-		return "Associated floatingip " + s.Floating.ID, err
+	s.quantum(ctx, fmt.Sprintf("quantum floatingip-associate %s %s", s.Floating.ID, s.VM.ID), func(printed string) (string, error) {
+		return strings.TrimSpace(printed), nil
 	})
-	s.do("quantum floatingip-show "+s.Floating.ID, func() (answer string, err error) {
-		s.Floating, err = s.api.FloatingIP(ctx, s.Floating.ID)
+	s.quantum(ctx, "quantum floatingip-show "+s.Floating.ID, func(printed string) (answer string, err error) {
+		s.gave(Shown(printed, "fixed_ip_address"), "10.0.0.3")
+		s.gave(Shown(printed, "router_id"), s.Router.ID)
+		s.gave(Shown(printed, "port_id"), s.VM.ID)
+		s.Floating, err = s.box.API.FloatingIP(ctx, s.Floating.ID)
 		return fmt.Sprintf("%s stands for %s of port %s, by router %s", s.Floating.Addr, s.Floating.FixedAddr, s.Floating.PortID, s.Floating.RouterID), err
 	})
-	s.gave(s.Floating.FixedAddr, "10.0.0.3")
-	s.gave(s.Floating.RouterID, s.Router.ID)
-	s.gave(s.Floating.PortID, s.VM.ID)
 }
 
-// do plays a command and tells its answer.
-func (s *Session) do(command string, call func() (answer string, err error)) {
+// quantum plays a command and tells what it gave, which read makes of what it printed.
+func (s *Session) quantum(ctx context.Context, command string, read func(printed string) (answer string, err error)) {
+	s.step(command, func() (string, error) {
+		printed, err := s.box.Quantum(ctx, strings.Fields(command)[1:]...)
+		if err != nil {
+			return "", err
+		}
+		return read(printed)
+	})
+}
+
+// step does something and tells of it.
+func (s *Session) step(command string, do func() (answer string, err error)) {
 	if s.err != nil {
 		return
 	}
-	answer, err := call()
+	answer, err := do()
 	if err != nil {
 		s.err = fmt.Errorf("%s: %w", command, err)
-		return
 	}
-	s.said(command, answer)
+	if s.err == nil {
+		s.said(command, answer)
+	}
 }
 
 // gave fails unless the last command gave what it gave there.
@@ -150,21 +148,22 @@ func (s *Session) gave(got, want string) {
 	}
 }
 
-func (s *Session) network(ctx context.Context, made *Network, wanted Network) func() (string, error) {
-	return func() (answer string, err error) {
-		*made, err = s.api.CreateNetwork(ctx, wanted)
+func (s *Session) network(ctx context.Context, command string, made *Network) {
+	s.quantum(ctx, command, func(printed string) (answer string, err error) {
+		*made, err = show[Network](ctx, s.box.API, "network", Shown(printed, "id"))
 		segment := made.Physical
 		if made.Segmentation != 0 {
 			segment = strings.TrimSpace(fmt.Sprint(segment, " ", made.Segmentation))
 		}
 		return fmt.Sprintf("%s (%s)", made.Type, segment), err
-	}
+	})
 }
 
-func (s *Session) subnet(ctx context.Context, made *Subnet, wanted Subnet) (answer string, err error) {
-	wanted.IPVersion = 4
-	*made, err = s.api.CreateSubnet(ctx, wanted)
-	return "gateway " + made.GatewayIP, err
+func (s *Session) subnet(ctx context.Context, command string, made *Subnet) {
+	s.quantum(ctx, command, func(printed string) (answer string, err error) {
+		*made, err = show[Subnet](ctx, s.box.API, "subnet", Shown(printed, "id"))
+		return "gateway " + made.GatewayIP, err
+	})
 }
 
 // addresses are a port's, as people write them.

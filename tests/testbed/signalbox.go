@@ -53,18 +53,18 @@ func DefaultSettings() Settings {
 	}
 }
 
-// Build compiles the signalbox command into dir and gives its path. The working folder must be in the module.
+// Build compiles the commands signalbox and quantum into dir and gives the path of the first. The working folder must
+// be in the module.
 func Build(ctx context.Context, dir string) (string, error) {
-	path := filepath.Join(dir, "signalbox")
-	_, err := run(ctx, "go", "build", "-buildvcs=false", "-o", path, "github.com/signalbox-sdn/signalbox/cmd/signalbox")
-	return path, err
+	_, err := run(ctx, "go", "build", "-buildvcs=false", "-o", dir+"/", "github.com/signalbox-sdn/signalbox/cmd/...")
+	return filepath.Join(dir, "signalbox"), err
 }
 
 // Signalbox is the lab's control plane: processes in the lab's own namespace.
 type Signalbox struct {
 	API    *API
 	Admin  *Admin
-	Binary string // path of the signalbox command
+	Binary string // path of the signalbox command; quantum is beside it
 
 	lab    *Lab
 	config string
