@@ -271,7 +271,6 @@ func (l *loop) rowsOutside(d *signalbox.Delta, first bool) {
 // portIndex finds ports by what the switches know of them.
 type portIndex struct {
 	byKey  map[signalbox.PortKey]uuid.UUID
-	byAddr map[hop]uuid.UUID
 	byTap  map[string]uuid.UUID
 	byMAC  map[signalbox.MAC]map[uuid.UUID]struct{}
 	served map[uuid.UUID]uuid.UUID // subnet -> the port that DHCP answers it from
@@ -280,7 +279,6 @@ type portIndex struct {
 func newPortIndex() portIndex {
 	return portIndex{
 		byKey:  map[signalbox.PortKey]uuid.UUID{},
-		byAddr: map[hop]uuid.UUID{},
 		byTap:  map[string]uuid.UUID{},
 		byMAC:  map[signalbox.MAC]map[uuid.UUID]struct{}{},
 		served: map[uuid.UUID]uuid.UUID{},
@@ -289,9 +287,6 @@ func newPortIndex() portIndex {
 
 func (x *portIndex) add(p *signalbox.Port) {
 	x.byKey[p.Key] = p.ID
-	for _, ip := range p.FixedIPs {
-		x.byAddr[hop{p.NetworkID, ip.Addr}] = p.ID
-	}
 	if x.byMAC[p.MAC] == nil {
 		x.byMAC[p.MAC] = map[uuid.UUID]struct{}{}
 	}
@@ -317,9 +312,6 @@ func (x *portIndex) remove(p *signalbox.Port) {
 		}
 	}
 	for _, ip := range p.FixedIPs {
-		if at := (hop{p.NetworkID, ip.Addr}); x.byAddr[at] == p.ID {
-			delete(x.byAddr, at)
-		}
 		if x.served[ip.SubnetID] == p.ID {
 			delete(x.served, ip.SubnetID)
 		}

@@ -93,21 +93,16 @@ func (l *loop) outsideOf(n *signalbox.Network, a netip.Addr) bool {
 	facts := l.compiler.Facts
 	for _, id := range facts.SubnetsOf(n.ID) {
 		if s := facts.Subnet(id); s != nil && s.CIDR.Contains(a) {
-			return oneHost(a) && l.portWith(n.ID, a) == nil
+			return oneHost(a) && l.compiler.Facts.PortAt(n.ID, a) == nil
 		}
 	}
 	return false
 }
 
-// portWith is the port of a network that has an address, or nil.
-func (l *loop) portWith(network uuid.UUID, a netip.Addr) *signalbox.Port {
-	return l.compiler.Facts.Port(l.ports.byAddr[hop{network, a}])
-}
-
 // publicPort is the port that holds an address outside which stands for others inside: a router's gateway, or
 // a floating IP's own. Nil when there is none.
 func (l *loop) publicPort(network uuid.UUID, a netip.Addr) *signalbox.Port {
-	p := l.portWith(network, a)
+	p := l.compiler.Facts.PortAt(network, a)
 	if p == nil || p.Role != signalbox.RoleRouterGateway && p.Role != signalbox.RoleFloatingIP {
 		return nil
 	}

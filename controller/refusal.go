@@ -112,7 +112,7 @@ func (l *loop) findSender(p *refusedPacket, r *refusal) *signalbox.Network {
 		r.to = &signalbox.Port{MAC: p.mac, FixedIPs: []signalbox.FixedIP{{Addr: p.src}}} // it stands for a machine outside
 		return p.outside
 	}
-	if r.to = l.portWith(p.came.ID, p.src); r.to == nil { // on another host, which left the packet to this one
+	if r.to = l.compiler.Facts.PortAt(p.came.ID, p.src); r.to == nil { // on another host, which left the packet to this one
 		return nil
 	}
 	return p.came

@@ -24,6 +24,7 @@ const (
 	PortUnit                       // a port as a host with its network sees it: its own, or another's
 	FarPortUnit                    // a port as a host that routes to its network sees it
 	NeighboursUnit                 // who is known on an external network, on a host that has it
+	SharedUnit                     // a MAC that ports share, on a host that has or routes to their network
 	FloatingUnit                   // a floating IP on the host that translates it
 	unitKinds
 )
@@ -32,7 +33,7 @@ const (
 type Unit struct {
 	Host uuid.UUID
 	Kind UnitKind
-	ID   uuid.UUID // of the router, network, port or floating IP; Nil for HostUnit
+	ID   uuid.UUID // of the router, network, port, shared MAC or floating IP; Nil for HostUnit
 }
 
 // Compiled is what a unit comes to.

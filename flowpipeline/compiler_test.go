@@ -123,7 +123,7 @@ func (w *world) drawPort(t *rapid.T, n int) {
 	what := ""
 	if old := w.ports[p.ID]; old != nil {
 		*p = *old
-		what = rapid.SampledFrom([]string{"up", "name", "mac", "network", "addresses", "place", "place", "role"}).Draw(t, "what")
+		what = rapid.SampledFrom([]string{"up", "name", "mac", "network", "addresses", "place", "place", "role", "pairs", "pairs", "open"}).Draw(t, "what")
 	}
 	if what == "" || what == "up" {
 		p.AdminStateUp = mostly(t, "up")
@@ -160,8 +160,27 @@ func (w *world) drawPort(t *rapid.T, n int) {
 	if what == "role" {
 		p.Role = rapid.SampledFrom([]signalbox.Role{signalbox.RoleVIF, signalbox.RoleDHCP}).Draw(t, "role")
 	}
+	if what == "" || what == "pairs" {
+		w.drawPairs(t, p)
+	}
+	if what == "" || what == "open" {
+		p.Unsecured = !mostly(t, "secured")
+	}
 	w.ports[p.ID] = p
 	w.c.Facts.Apply(&signalbox.Delta{Ports: []signalbox.Port{*p}})
+}
+
+// drawPairs gives a port pairs: of MACs and addresses that are nobody's, another's, or its own.
+func (w *world) drawPairs(t *rapid.T, p *signalbox.Port) {
+	p.Pairs = nil
+	macs := []signalbox.MAC{p.MAC, {0, 0, 0x5e, 0, 1, 1}, {0, 0, 0x5e, 0, 1, 2}, {0xfa, 0, 0, 0, 0, 3}, {0xfa, 0, 0, 0, 1, 0}, {0x01, 0, 0x5e, 0, 0, 1}}
+	prefixes := []string{"10.0.0.99/32", "10.0.0.30/32", "10.0.0.40/32", "10.0.0.200/32", "10.0.0.0/24", "0.0.0.0/0", "2001:db8::4/128", "2001:db8::/64", "::/0"}
+	for range rapid.IntRange(0, 3).Draw(t, "pairs") {
+		pair := signalbox.AddressPair{MAC: rapid.SampledFrom(macs).Draw(t, "as"), Prefix: netip.MustParsePrefix(rapid.SampledFrom(prefixes).Draw(t, "from"))}
+		if !slices.Contains(p.Pairs, pair) {
+			p.Pairs = append(p.Pairs, pair)
+		}
+	}
 }
 
 func (w *world) drawRouter(t *rapid.T, n int) {
@@ -302,7 +321,7 @@ func (w *world) drawInterface(t *rapid.T, n int) {
 		p.NetworkID = id("network", network)
 		p.FixedIPs = []signalbox.FixedIP{{SubnetID: subnetID(network, 4), Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(200 + n)})}}
 		if rapid.Bool().Draw(t, "v6") {
-			p.FixedIPs = append(p.FixedIPs, signalbox.FixedIP{SubnetID: subnetID(network, 6), Addr: netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", n))})
+			p.FixedIPs = append(p.FixedIPs, signalbox.FixedIP{SubnetID: subnetID(network, 6), Addr: netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", 200+n))})
 		}
 	}
 	w.ports[p.ID] = p
@@ -620,7 +639,7 @@ func (w *world) indexesAre(t *rapid.T, want *Facts) {
 	for name, pair := range map[string][2]any{
 		"members": {got.members, want.members}, "present": {got.present, want.present}, "ends": {got.ends, want.ends},
 		"joined": {got.joined, want.joined}, "keys": {got.keys, want.keys}, "blocks": {got.blocks, want.blocks},
-		"outside": {got.outside, want.outside},
+		"outside": {got.outside, want.outside}, "voices": {got.voices, want.voices},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			t.Fatalf("%s is\n%v\nand from nothing\n%v", name, pair[0], pair[1])

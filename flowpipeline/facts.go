@@ -48,6 +48,7 @@ type Facts struct {
 
 	floating map[uuid.UUID]*signalbox.FloatingIP
 	outside  outside
+	voices   voices
 
 	changed func(Fact)
 }
@@ -58,6 +59,7 @@ type Member struct {
 	Host uuid.UUID // that holds it; Nil: none
 	Key  signalbox.PortKey
 	Up   bool // its admin_state_up
+	Open bool // it is a VIF whose security is off
 	Role signalbox.Role
 }
 
@@ -89,6 +91,8 @@ const (
 	factNeighbours                     // who is known on an external network
 	factOutlets                        // which routers' addresses a host translates
 	factTranslated                     // which host translates which of a router's floating IPs
+	factShared                         // which MACs ports of a network share
+	factHolders                        // which ports share a MAC
 )
 
 // NewFacts is an empty set of facts. changed may be nil.
@@ -112,6 +116,7 @@ func NewFacts(changed func(Fact)) *Facts {
 		blocks:   map[uuid.UUID]map[uuid.UUID]struct{}{},
 		floating: map[uuid.UUID]*signalbox.FloatingIP{},
 		outside:  newOutside(),
+		voices:   newVoices(),
 		changed:  changed,
 	}
 }
@@ -194,6 +199,7 @@ func (f *Facts) Drop(ref signalbox.Ref) {
 		if p := f.ports[ref.ID]; p != nil {
 			f.leave(p)
 			f.unplug(p)
+			f.hush(p)
 		}
 		drop(f, f.ports, factPort, ref.ID)
 		f.seatFloating(ref.ID)
@@ -269,13 +275,19 @@ func (f *Facts) SetPort(p *signalbox.Port) {
 			f.unplug(old)
 			f.plug(p)
 		}
+		if !sameVoices(old, p) {
+			f.hush(old)
+			f.raise(p)
+		}
 	} else {
 		f.plug(p)
+		f.raise(p)
 	}
 	f.join(p)
 	set(f, f.ports, factPort, p.ID, p, func(a, b *signalbox.Port) bool {
 		return a.Key == b.Key && a.NetworkID == b.NetworkID && a.AdminStateUp == b.AdminStateUp && a.MAC == b.MAC &&
-			a.Role == b.Role && a.RouterID == b.RouterID && slices.Equal(a.FixedIPs, b.FixedIPs) && sameBinding(a.Binding, b.Binding)
+			a.Role == b.Role && a.RouterID == b.RouterID && a.Unsecured == b.Unsecured &&
+			slices.Equal(a.FixedIPs, b.FixedIPs) && slices.Equal(a.Pairs, b.Pairs) && sameBinding(a.Binding, b.Binding)
 	})
 	f.seatFloating(p.ID)
 }
@@ -298,7 +310,7 @@ func sameBinding(a, b *signalbox.Binding) bool {
 }
 
 func memberOf(p *signalbox.Port) Member {
-	m := Member{Port: p.ID, Key: p.Key, Up: p.AdminStateUp, Role: p.Role}
+	m := Member{Port: p.ID, Key: p.Key, Up: p.AdminStateUp, Open: p.Unsecured && p.Role == signalbox.RoleVIF, Role: p.Role}
 	if p.Binding != nil {
 		m.Host = p.Binding.HostID
 	}

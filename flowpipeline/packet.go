@@ -48,11 +48,19 @@ func icmp6(kind uint8, more ...flow.Cond) flow.Match {
 	return append(more, isIPv6(), flow.IsNum(flow.IPProto, 58), flow.IsNum(flow.ICMPv6Type, kind))
 }
 
+// within is the condition that an address is in a prefix: none, where the prefix is everything.
+func within(field flow.Field, prefix netip.Prefix) flow.Match {
+	bits, width := uint8(prefix.Bits()), field.Bits()
+	switch bits {
+	case 0:
+		return nil
+	case width:
+		return flow.Match{flow.Is(field, flow.Addr(prefix.Addr()))}
+	}
+	return flow.Match{flow.IsMasked(field, flow.Addr(prefix.Masked().Addr()), flow.Ones(bits).Shl(width-bits))}
+}
+
 // inside matches IPv4 packets to an address of a prefix.
 func inside(prefix netip.Prefix) flow.Match {
-	m := flow.Match{isIPv4()}
-	if n := prefix.Bits(); n > 0 {
-		m = append(m, flow.IsMasked(flow.IPv4Dst, flow.Addr(prefix.Masked().Addr()), flow.Ones(uint8(n)).Shl(uint8(32-n))))
-	}
-	return m
+	return append(flow.Match{isIPv4()}, within(flow.IPv4Dst, prefix)...)
 }

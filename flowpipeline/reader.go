@@ -3,6 +3,7 @@ package flowpipeline
 import (
 	"bytes"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/google/uuid"
@@ -118,6 +119,26 @@ func (r *Reader) FloatingAt(host, router uuid.UUID) []uuid.UUID {
 		}
 	}
 	return sortedIDs(slices.Values(out))
+}
+
+// Contested reports whether one of a port's addresses may be claimed by another port. It is part of the port's row, by
+// which p has come.
+func (r *Reader) Contested(p *signalbox.Port, a netip.Addr) bool { return r.facts.contested(p, a) }
+
+// SharedMACs is the ids of the MACs that ports of a network share, in order.
+func (r *Reader) SharedMACs(network uuid.UUID) []uuid.UUID {
+	r.note(Fact{kind: factShared, id: network})
+	return sortedIDs(maps.Keys(r.facts.voices.shared[network]))
+}
+
+// SharedMAC is a MAC that ports share, with its network, and these ports in the order of their ids.
+func (r *Reader) SharedMAC(id uuid.UUID) (network uuid.UUID, mac signalbox.MAC, ports []uuid.UUID) {
+	r.note(Fact{kind: factHolders, id: id})
+	m := r.facts.voices.macs[id]
+	if m == nil {
+		return uuid.Nil, mac, nil
+	}
+	return m.network, m.mac, sortedIDs(maps.Keys(m.ports))
 }
 
 // Members is a network's ports in the order of their ids.

@@ -3,15 +3,17 @@ package flowpipeline
 import (
 	"net/netip"
 
+	"github.com/signalbox-sdn/signalbox"
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
 // Table 12, source: may this port send from this address, or as this server?
 //
-// Told:    SourcePort, whose MAC is its own.
+// Told:    SourcePort, which may send from the MAC.
 // Leaves:  nothing new.
 // Onwards: ARP and IPv4 to services, IPv6 to neighbour. What speaks as a DHCP server or a router, what
-//          lies about its address, and whatever is neither ARP nor IP is dropped.
+//          lies about its address, and whatever is neither ARP nor IP is dropped. An address pair widens a port's
+//          addresses, but makes no server or router of it.
 
 const (
 	sourceRefused  = 200
@@ -44,27 +46,30 @@ func admitUnaddressed(d *draft) {
 
 // admitAddresses: a port without addresses may say nothing more than that, as in Neutron.
 func admitAddresses(d *draft, p *port) {
-	v4 := addresses(p.Port, false)
-	for _, ip := range v4 {
-		d.add(TableSource, sourceAdmitted, flow.Match{p.from(), isIPv4(), flow.Is(flow.IPv4Src, flow.Addr(ip))},
-			"may send from "+ip.String(), flow.Goto{Table: TableServices})
-		d.add(TableSource, sourceAdmitted, p.arpFrom(ip),
-			"may claim "+ip.String()+" by ARP", flow.Goto{Table: TableServices})
+	for _, v := range p.v4 {
+		d.add(TableSource, sourceAdmitted, append(p.as(v.mac, isIPv4()), within(flow.IPv4Src, v.from)...),
+			"may send from "+p.called(v), flow.Goto{Table: TableServices})
+		d.add(TableSource, sourceAdmitted, p.arpFrom(v), "may claim "+p.called(v)+" by ARP", flow.Goto{Table: TableServices})
 	}
-	if len(v4) > 0 {
-		d.add(TableSource, sourceAdmitted, append(p.arpFrom(netip.IPv4Unspecified()), flow.IsNum(flow.ARPOp, arpRequest)),
+	for _, mac := range macsOf(p.v4) {
+		d.add(TableSource, sourceAdmitted, append(p.arpFrom(voice{mac, alone(netip.IPv4Unspecified())}), flow.IsNum(flow.ARPOp, arpRequest)),
 			"may probe by ARP whether an address is in use (RFC 5227)", flow.Goto{Table: TableServices})
 	}
-	for _, ip := range own6(p.Port) {
-		d.add(TableSource, sourceAdmitted, flow.Match{p.from(), isIPv6(), flow.Is(flow.IPv6Src, flow.Addr(ip))},
-			"may send from "+ip.String(), flow.Goto{Table: TableNeighbour})
-		d.add(TableSource, sourceAdmitted, icmp6(neighbourSolicitation, p.from(),
-			flow.Is(flow.IPv6Src, flow.Addr(netip.IPv6Unspecified())),
-			flow.Is(flow.NDTarget, flow.Addr(ip)), flow.Is(flow.NDSLL, flow.Value{})),
-			"may probe whether "+ip.String()+" is in use (RFC 4862)", flow.Goto{Table: TableServices})
+	for _, v := range p.v6 {
+		d.add(TableSource, sourceAdmitted, append(p.as(v.mac, isIPv6()), within(flow.IPv6Src, v.from)...),
+			"may send from "+p.called(v), flow.Goto{Table: TableNeighbour})
+		d.add(TableSource, sourceAdmitted, icmp6(neighbourSolicitation, append(p.as(v.mac,
+			flow.Is(flow.IPv6Src, flow.Addr(netip.IPv6Unspecified())), flow.Is(flow.NDSLL, flow.Value{})), within(flow.NDTarget, v.from)...)...),
+			"may probe whether "+p.called(v)+" is in use (RFC 4862)", flow.Goto{Table: TableServices})
 	}
 }
 
-func (p *port) arpFrom(ip netip.Addr) flow.Match {
-	return flow.Match{p.from(), isARP(), flow.Is(flow.ARPSHA, flow.Ethernet(p.MAC)), flow.Is(flow.ARPSPA, flow.Addr(ip))}
+// as matches what the port sent from a MAC.
+func (p *port) as(mac signalbox.MAC, more ...flow.Cond) flow.Match {
+	return append(flow.Match{p.from(), flow.Is(flow.EthSrc, flow.Ethernet(mac))}, more...)
+}
+
+// arpFrom matches ARP that is as honest about its sender as its frame is.
+func (p *port) arpFrom(v voice) flow.Match {
+	return append(p.as(v.mac, isARP(), flow.Is(flow.ARPSHA, flow.Ethernet(v.mac))), within(flow.ARPSPA, v.from)...)
 }

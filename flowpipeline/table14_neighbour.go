@@ -7,7 +7,7 @@ import (
 
 // Table 14, neighbour: may this port claim this in IPv6 neighbour discovery?
 //
-// Told:    SourcePort, whose MAC and IPv6 source are its own.
+// Told:    SourcePort, which may send from the MAC and the IPv6 source.
 // Leaves:  nothing new.
 // Onwards: to services. A solicitation whose link-layer option is not the sender's MAC and an
 //          advertisement of what is not the sender's are dropped; what is neither passes.
@@ -27,18 +27,16 @@ func admitSilentNeighbours(d *draft) {
 }
 
 func admitNeighbours(d *draft, p *port) {
-	own := own6(p.Port)
-	if len(own) == 0 {
-		return
+	for _, mac := range macsOf(p.v6) {
+		d.add(TableNeighbour, neighbourHonest, icmp6(neighbourSolicitation, p.as(mac, flow.Is(flow.NDSLL, flow.Ethernet(mac)))...),
+			"may ask for a neighbour as "+mac.String(), flow.Goto{Table: TableServices})
 	}
-	d.add(TableNeighbour, neighbourHonest, icmp6(neighbourSolicitation, p.from(), flow.Is(flow.NDSLL, flow.Ethernet(p.MAC))),
-		"may ask for a neighbour as "+p.MAC.String(), flow.Goto{Table: TableServices})
-	for _, ip := range own {
+	for _, v := range p.v6 {
 		// A reply to a unicast solicitation may leave the option out (RFC 4861, 4.4).
-		for _, mac := range []signalbox.MAC{p.MAC, {}} {
-			d.add(TableNeighbour, neighbourHonest, icmp6(neighbourAdvertisement, p.from(),
-				flow.Is(flow.NDTarget, flow.Addr(ip)), flow.Is(flow.NDTLL, flow.Ethernet(mac))),
-				"may advertise "+ip.String(), flow.Goto{Table: TableServices})
+		for _, mac := range []signalbox.MAC{v.mac, {}} {
+			d.add(TableNeighbour, neighbourHonest, icmp6(neighbourAdvertisement, append(p.as(v.mac,
+				flow.Is(flow.NDTLL, flow.Ethernet(mac))), within(flow.NDTarget, v.from)...)...),
+				"may advertise "+p.called(v), flow.Goto{Table: TableServices})
 		}
 	}
 }

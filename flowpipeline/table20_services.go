@@ -9,9 +9,10 @@ import (
 
 // Table 20, services: does the switch, or the controller, answer this?
 //
-// Told:    Network, SourcePort; the packet does not lie about its sender.
+// Told:    Network, SourcePort; the packet does not lie about its sender, where the port is secured.
 // Leaves:  nothing new; a punted packet carries Punt.
-// Onwards: an ARP request for a known address turns round as its reply. A DHCP request goes to the
+// Onwards: an ARP request for a known address turns round as its reply, but for one that a pair of another port
+//          names: whoever has it now will answer. A DHCP request goes to the
 //          controller, within the port's rate. All else goes to switching; so does neighbour discovery, which
 //          reaches its target by multicast: OVS cannot write a whole advertisement without fields that
 //          this pipeline has no other use for.
@@ -22,12 +23,15 @@ const (
 )
 
 // answerARP answers for a port's addresses. For a MAC that is a group no answer is made up: hosts do not
-// believe one.
-func answerARP(d *draft, n *network, p *signalbox.Port) {
+// believe one. Nor for what another port may claim: a router's and a DHCP server's addresses are none of that.
+func answerARP(d *draft, r *Reader, n *network, p *signalbox.Port) {
 	if p.MAC.IsMulticast() {
 		return
 	}
 	for _, ip := range addresses(p, false) {
+		if p.Role == signalbox.RoleVIF && r.Contested(p, ip) {
+			continue
+		}
 		d.add(TableServices, serviceAnswer,
 			flow.Match{n.is(), isARP(), flow.IsNum(flow.ARPOp, arpRequest), flow.Is(flow.ARPTPA, flow.Addr(ip))},
 			"answers ARP for "+ip.String(), append(turnARP(p.MAC, ip), flow.OutputInPort{})...)
@@ -61,7 +65,8 @@ func letOwnARPPass(d *draft, p *port) {
 	}
 }
 
-// puntDHCP takes every request, also one sent to the server's own address, as a renewal is.
+// puntDHCP takes every request, also one sent to the server's own address, as a renewal is. What another machine behind the
+// port asks goes its way: DHCP here knows but the port's own.
 func puntDHCP(d *draft, r *Reader, p *port) {
 	if p.at.OFPort == 0 || !hasDHCP(r, p.Port) {
 		return
@@ -69,7 +74,7 @@ func puntDHCP(d *draft, r *Reader, p *port) {
 	meter := dhcpMeter(p.at.OFPort)
 	d.out.Meters = append(d.out.Meters, meter)
 	d.add(TableServices, serviceAnswer,
-		flow.Match{p.from(), isIPv4(), isUDP(), flow.IsNum(flow.UDPSrc, dhcpClient), flow.IsNum(flow.UDPDst, dhcpServer)},
+		p.as(p.MAC, isIPv4(), isUDP(), flow.IsNum(flow.UDPSrc, dhcpClient), flow.IsNum(flow.UDPDst, dhcpServer)),
 		"takes DHCP requests to the controller, within a rate",
 		flow.Meter{ID: meter.ID},
 		flow.Load{Dst: Punt, Value: flow.Num(uint64(PuntDHCP))},

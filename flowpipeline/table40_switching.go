@@ -16,13 +16,15 @@ import (
 // Onwards: to output; out to another host's port; to router, or from an external network to arrival; group
 //          addresses to flood. Nothing from the fabric goes back to it, or to a router: the sender's host has
 //          routed it already, unless it left that to the router's gateway host, this one. No MAC is
-//          learned and none is flooded for: an unknown one is dropped. The one exception is a network on a
-//          physical one, where machines live that no database knows: there this host's ports reach them with
-//          one copy. A router's MAC never shows there, since it would come from every host and move between
+//          learned and none is flooded for: an unknown one is dropped. A MAC that address pairs let several ports
+//          have goes to all of these. There are two exceptions, where machines live that no database knows: ports
+//          whose security is off get a copy of what is for no known MAC, and so does the physical network that the
+//          network is on. A router's MAC never shows there, since it would come from every host and move between
 //          the physical switches' ports: what is Routed leaves with the host's own.
 
 const (
 	switchKnown    = 100
+	switchMany     = 95
 	switchReserved = 90
 	switchGroup    = 80
 	switchRouted   = 20
@@ -113,21 +115,71 @@ func switchGroups(d *draft, n *network, copies floodList) {
 	}
 }
 
-// switchUnknown sends a physical network what is for others than this host's ports. Until the host has a
-// MAC for them, routed packets stay here.
-func switchUnknown(d *draft, r *Reader, n *network, id uuid.UUID) {
-	if !n.segment.Type.OnPhysical() || n.uplink == 0 {
-		return
+// switchUnknown is the way of what is for no port's MAC: to the ports whose security is off, and onto a physical network.
+func switchUnknown(d *draft, r *Reader, n *network, id uuid.UUID, open floodList) {
+	if n.reachesPhysical() {
+		phrase := "is the way to every MAC of " + n.outside() + " that is not on this host"
+		putOut(d, r, n, id, flow.Match{n.is(), fromHere()}, [2]uint16{switchOther, switchRouted}, phrase, open.local)
+	} else if len(open.local)+len(open.fabric) > 0 {
+		d.add(TableSwitching, switchOther, flow.Match{n.is(), fromHere()}, "copies what is for unknown MACs to ports whose security is off",
+			slices.Concat(open.local, open.fabric)...)
 	}
-	d.add(TableSwitching, switchOther, flow.Match{n.is(), fromHere(), flow.IsSub(Routed, 0)},
-		"is the way to every MAC of "+n.outside()+" that is not on this host", n.toPhysical()...)
+	if n.uplink != 0 && len(open.local) > 0 {
+		d.add(TableSwitching, switchOther, flow.Match{n.is(), flow.IsSub(Fabric, 1)},
+			"copies what came from "+n.outside()+" for unknown MACs to this host's ports whose security is off", open.local...)
+	}
+}
+
+// putOut sends what matches onto the physical network, after copies for this host. Until the host has a MAC for them, routed
+// packets stay here. priorities are of what a port sent, and of what is routed.
+func putOut(d *draft, r *Reader, n *network, id uuid.UUID, match flow.Match, priorities [2]uint16, phrase string, copies []flow.Action) {
+	d.add(TableSwitching, priorities[0], append(slices.Clip(match), flow.IsSub(Routed, 0)), phrase, slices.Concat(copies, n.toPhysical())...)
 	if !r.Routed(id) {
 		return
 	}
 	if host := r.Host(n.host); host != nil && host.MAC != (signalbox.MAC{}) {
 		own := flow.Load{Dst: flow.EthSrc.Whole(), Value: flow.Ethernet(host.MAC)}
-		d.add(TableSwitching, switchRouted, flow.Match{n.is(), fromHere(), flow.IsSub(Routed, 1)},
-			"is the way of routed packets to "+n.outside()+", from this host's own MAC", append([]flow.Action{own}, n.toPhysical()...)...)
+		d.add(TableSwitching, priorities[1], append(slices.Clip(match), flow.IsSub(Routed, 1)),
+			"is the way of routed packets to "+n.outside()+", from this host's own MAC", slices.Concat(copies, []flow.Action{own}, n.toPhysical())...)
+	}
+}
+
+// reachesPhysical reports whether the host has the physical network that the network is on.
+func (n *network) reachesPhysical() bool { return n.uplink != 0 && n.segment.Type.OnPhysical() }
+
+// mostCopies bounds what one flow can hold of those who share a MAC. That many is nobody's way to share one.
+const mostCopies = 64
+
+// switchShared copies what is for a MAC that ports share to all of them that are held: who has it now takes it, and to the
+// others' interfaces it is a stranger's. So it may move without a word to anybody but its neighbours.
+func switchShared(d *draft, r *Reader, n *network, id uuid.UUID, mac signalbox.MAC, here []signalbox.PortKey, away []uuid.UUID) {
+	here, away = here[:min(len(here), mostCopies)], away[:min(len(away), mostCopies)]
+	var copies []flow.Action
+	for _, key := range here {
+		copies = append(copies, flow.Load{Dst: TargetPort, Value: flow.Num(uint64(key))}, flow.Resubmit{Table: TableOutput})
+	}
+	match := flow.Match{n.is(), flow.Is(flow.EthDst, flow.Ethernet(mac))}
+	if n.uplink != 0 && len(copies) > 0 {
+		d.add(TableSwitching, switchMany, append(slices.Clip(match), flow.IsSub(Fabric, 1)),
+			"copies what came from "+n.outside()+" for "+mac.String()+" to this host's ports that share it", copies...)
+	}
+	match = append(match, fromHere())
+	phrase := "copies what is for " + mac.String() + " to the ports that share it"
+	if n.reachesPhysical() {
+		putOut(d, r, n, id, match, [2]uint16{switchMany, switchMany}, phrase, copies)
+		return
+	}
+	tunnels := n.tunnelKey()
+	for _, host := range away {
+		if peer, ok := tunnelPeer(r, host); ok && n.uplink != 0 {
+			tunnels = append(tunnels, n.toPeer(peer)...)
+		}
+	}
+	if len(tunnels) > 1 {
+		copies = append(copies, tunnels...)
+	}
+	if len(copies) > 0 {
+		d.add(TableSwitching, switchMany, match, phrase, copies...)
 	}
 }
 

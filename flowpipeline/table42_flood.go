@@ -25,6 +25,7 @@ import (
 
 const (
 	pieceSize   = 64     // copies in a piece, on average
+	openPiece   = 0x4000 // the first piece of copies to ports whose security is off
 	fabricPiece = 0x8000 // the first piece of copies to other hosts
 )
 
@@ -33,36 +34,66 @@ type floodList struct{ local, fabric []flow.Action }
 
 // floodPieces makes a network's flood list and says how it is read.
 func floodPieces(d *draft, r *Reader, n *network, members []Member) floodList {
-	here := make([]signalbox.PortKey, 0, len(members))
-	away := map[uuid.UUID]struct{}{}
-	for i := range members {
-		m := &members[i]
-		switch {
-		case !m.Up || m.Host == uuid.Nil:
-		case m.Host == n.host:
-			here = append(here, m.Key)
-		default:
-			away[m.Host] = struct{}{}
-		}
-	}
-	locals := pieces(here, func(key signalbox.PortKey) uint32 { return uint32(key) })
-	for i, piece := range locals {
-		floodLocal(d, n, uint64(i), piece)
-	}
-	list := floodList{local: readPieces(0, len(locals))}
+	here, away := whereabouts(n.host, members, func(*Member) bool { return true })
+	list := floodList{local: localPieces(d, n, 0, here)}
 	switch {
 	case n.uplink == 0:
 	case n.segment.Type.OnPhysical():
 		d.add(TableFlood, 100, n.piece(fabricPiece), "copies to "+n.outside(), n.toPhysical()...)
 		list.fabric = readPieces(fabricPiece, 1)
-	case len(away) > 0:
-		hosts := pieces(sortedIDs(maps.Keys(away)), func(h uuid.UUID) uint32 { return binary.BigEndian.Uint32(h[:]) })
-		for i, piece := range hosts {
-			floodTunnels(d, r, n, fabricPiece+uint64(i), piece)
-		}
-		list.fabric = readPieces(fabricPiece, len(hosts))
+	default:
+		list.fabric = tunnelPieces(d, r, n, fabricPiece, away)
 	}
 	return list
+}
+
+// openPieces makes the list of those whom no port's MAC concerns: behind ports whose security is off there can be any.
+// On a physical network other hosts get their copy from there.
+func openPieces(d *draft, r *Reader, n *network, members []Member) floodList {
+	here, away := whereabouts(n.host, members, func(m *Member) bool { return m.Open })
+	var list floodList
+	if len(here) > 0 {
+		list.local = localPieces(d, n, openPiece, here)
+	}
+	if n.uplink != 0 && n.segment.Type.Tunnelled() {
+		list.fabric = tunnelPieces(d, r, n, fabricPiece+openPiece, away)
+	}
+	return list
+}
+
+// whereabouts is the ports of this host, and the other hosts, that those members are on which are wanted.
+func whereabouts(host uuid.UUID, members []Member, wanted func(*Member) bool) (here []signalbox.PortKey, away map[uuid.UUID]struct{}) {
+	away = map[uuid.UUID]struct{}{}
+	for i := range members {
+		m := &members[i]
+		switch {
+		case !m.Up || m.Host == uuid.Nil || !wanted(m):
+		case m.Host == host:
+			here = append(here, m.Key)
+		default:
+			away[m.Host] = struct{}{}
+		}
+	}
+	return here, away
+}
+
+func localPieces(d *draft, n *network, first uint64, here []signalbox.PortKey) []flow.Action {
+	locals := pieces(here, func(key signalbox.PortKey) uint32 { return uint32(key) })
+	for i, piece := range locals {
+		floodLocal(d, n, first+uint64(i), piece)
+	}
+	return readPieces(first, len(locals))
+}
+
+func tunnelPieces(d *draft, r *Reader, n *network, first uint64, away map[uuid.UUID]struct{}) []flow.Action {
+	if len(away) == 0 {
+		return nil
+	}
+	hosts := pieces(sortedIDs(maps.Keys(away)), func(h uuid.UUID) uint32 { return binary.BigEndian.Uint32(h[:]) })
+	for i, piece := range hosts {
+		floodTunnels(d, r, n, first+uint64(i), piece)
+	}
+	return readPieces(first, len(hosts))
 }
 
 func (n *network) piece(i uint64) flow.Match { return flow.Match{n.is(), flow.IsSub(Piece, i)} }

@@ -26,6 +26,8 @@ import (
 //	interface main blue fa:16:3e:00:01:01 10.0.0.1
 //	gateway main ext fa:16:3e:00:09:01 203.0.113.11 on a snat zone 5      or: plain; "on -" is nowhere
 //	floating 203.0.113.21 fa:16:3e:00:09:21 ext vm1 10.0.0.3 main         - - -: of no port
+//	pair vm1 10.0.0.99                          an address that vm1 may have, too; or: 00:00:5e:00:01:01 10.0.0.99
+//	open vm1                                    its security is off
 //	neighbour ext 203.0.113.254 52:54:00:00:00:fe
 //	unknown a vnet9 19                          an interface that nobody knows
 //
@@ -182,6 +184,21 @@ func (w *topology) read(words []string) (err error) {
 			f.PortID, f.FixedAddr, f.RouterID = idOf("port", words[4]), netip.MustParseAddr(words[5]), idOf("router", words[6])
 		}
 		w.floating[name], w.names[f.ID] = f, name
+	case "pair":
+		p := w.port[name]
+		pair := signalbox.AddressPair{MAC: p.MAC}
+		if len(words) > 3 {
+			pair.MAC = signalbox.MustMAC(words[2])
+		}
+		last := words[len(words)-1]
+		if !strings.Contains(last, "/") {
+			a := netip.MustParseAddr(last)
+			last = netip.PrefixFrom(a, a.BitLen()).String()
+		}
+		pair.Prefix = netip.MustParsePrefix(last)
+		p.Pairs = append(p.Pairs, pair)
+	case "open":
+		w.port[name].Unsecured = true
 	case "neighbour":
 		w.heard = append(w.heard, signalbox.Neighbour{ID: idOf("neighbour", words[2]), NetworkID: idOf("network", name),
 			Addr: netip.MustParseAddr(words[2]), MAC: signalbox.MustMAC(words[3])})

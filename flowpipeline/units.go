@@ -29,6 +29,8 @@ func Compile(u Unit, r *Reader) Compiled {
 		return compileFarPort(u, r)
 	case NeighboursUnit:
 		return compileNeighbours(u, r)
+	case SharedUnit:
+		return compileShared(u, r)
 	case FloatingUnit:
 		return compileFloating(u, r)
 	}
@@ -134,9 +136,8 @@ func compileNetwork(u Unit, r *Reader) Compiled {
 	members := r.Members(u.ID)
 	exits := r.Exits(u.ID)
 	classifyFabric(d, &n, exits)
-	copies := floodPieces(d, r, &n, members)
-	switchGroups(d, &n, copies)
-	switchUnknown(d, r, &n, u.ID)
+	switchGroups(d, &n, floodPieces(d, r, &n, members))
+	switchUnknown(d, r, &n, u.ID, openPieces(d, r, &n, members))
 	d.out.Children = make([]Unit, 0, len(members))
 	for i := range members {
 		if m := &members[i]; m.Up && (m.Host != uuid.Nil || m.Role != signalbox.RoleVIF) {
@@ -146,6 +147,7 @@ func compileNetwork(u Unit, r *Reader) Compiled {
 	if exits {
 		d.adopt(u.Host, NeighboursUnit, []uuid.UUID{u.ID})
 	}
+	d.adopt(u.Host, SharedUnit, r.SharedMACs(u.ID))
 	return d.out
 }
 
@@ -161,12 +163,15 @@ func compileFarNetwork(u Unit, r *Reader) Compiled {
 	if gatewayHostOf(r, u.Host, u.ID) {
 		classifyFabric(d, &n, false)
 	}
-	switchUnknown(d, r, &n, u.ID)
-	for _, m := range r.Members(u.ID) {
+	members := r.Members(u.ID)
+	switchUnknown(d, r, &n, u.ID, openPieces(d, r, &n, members))
+	for i := range members {
+		m := &members[i]
 		if m.Up && (m.Host != uuid.Nil || m.Role != signalbox.RoleVIF && m.Role != signalbox.RoleDHCP) {
 			d.out.Children = append(d.out.Children, Unit{Host: u.Host, Kind: FarPortUnit, ID: m.Port})
 		}
 	}
+	d.adopt(u.Host, SharedUnit, r.SharedMACs(u.ID))
 	return d.out
 }
 
@@ -174,7 +179,8 @@ func compileFarNetwork(u Unit, r *Reader) Compiled {
 type port struct {
 	*signalbox.Port
 	network
-	at Interface // where it is plugged in; OFPort is 0 while the switch has no such interface
+	at     Interface // where it is plugged in; OFPort is 0 while the switch has no such interface
+	v4, v6 []voice   // none, where it is not secured
 }
 
 // from matches packets that the port sent.
@@ -197,20 +203,20 @@ func compilePort(u Unit, r *Reader) Compiled {
 	switch {
 	case !ok:
 	case row.Role == signalbox.RoleDHCP:
-		answerARP(d, &n, row)
+		answerARP(d, r, &n, row)
 	case row.Role == signalbox.RoleRouterInterface:
 		if compileInterface(d, r, &n, row) {
-			answerARP(d, &n, row)
+			answerARP(d, r, &n, row)
 		}
 	case row.Role == signalbox.RoleRouterGateway, row.Role == signalbox.RoleFloatingIP:
-		answerARP(d, &n, row)
+		answerARP(d, r, &n, row)
 		nextHop(d, &n, row)
 	case row.Binding == nil:
 	case row.Binding.HostID == u.Host:
 		compileLocalPort(d, r, &port{Port: row, network: n})
 	default:
 		if switchRemote(d, r, &n, row) {
-			answerARP(d, &n, row)
+			answerARP(d, r, &n, row)
 			if r.Routed(row.NetworkID) {
 				nextHop(d, &n, row)
 			}
@@ -252,11 +258,14 @@ func compileInterface(d *draft, r *Reader, n *network, p *signalbox.Port) bool {
 func compileLocalPort(d *draft, r *Reader, p *port) {
 	p.at, _ = r.Interface(p.host, p.Binding.Interface)
 	d.out.Flows = make([]flow.Flow, 0, 12+8*len(p.FixedIPs))
+	if p.Secured() {
+		p.v4, p.v6 = voicesOf(p.Port, false), voicesOf(p.Port, true)
+	}
 	classifyPort(d, p)
-	admitMAC(d, p)
+	admitMACs(d, p)
 	admitAddresses(d, p)
 	admitNeighbours(d, p)
-	answerARP(d, &p.network, p.Port)
+	answerARP(d, r, &p.network, p.Port)
 	letOwnARPPass(d, p)
 	puntDHCP(d, r, p)
 	switchLocal(d, p)
@@ -290,4 +299,29 @@ func own6(p *signalbox.Port) []netip.Addr {
 		own = append(own, ll)
 	}
 	return own
+}
+
+// compileShared makes the way to a MAC that ports share. A port's own MAC comes before it.
+func compileShared(u Unit, r *Reader) Compiled {
+	id, mac, ports := r.SharedMAC(u.ID)
+	d := &draft{kind: "network", id: id}
+	n, ok := readNetwork(r, u.Host, id)
+	if !ok || mac.IsMulticast() {
+		return d.out
+	}
+	var here []signalbox.PortKey
+	var away []uuid.UUID
+	for _, port := range ports {
+		switch p := r.Port(port); {
+		case p == nil || !p.AdminStateUp || p.Binding == nil:
+		case p.Binding.HostID == u.Host:
+			here = append(here, p.Key)
+		case !slices.Contains(away, p.Binding.HostID):
+			away = append(away, p.Binding.HostID)
+		}
+	}
+	if len(here)+len(away) > 0 {
+		switchShared(d, r, &n, id, mac, here, away)
+	}
+	return d.out
 }
