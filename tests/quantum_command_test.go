@@ -1,0 +1,135 @@
+//go:build integration
+
+package tests
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/signalbox-sdn/signalbox/apiserver/store/storetest"
+	"github.com/signalbox-sdn/signalbox/tests/keystone"
+	"github.com/signalbox-sdn/signalbox/tests/testbed"
+)
+
+// TestQuantumCommand: the quantum command, as it is built, does and prints what testdata/quantum_session.txt says,
+// whether it is told where the server is or asks a real Keystone.
+func TestQuantumCommand(t *testing.T) {
+	binary, err := testbed.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	quantum := filepath.Join(filepath.Dir(binary), "quantum")
+	session, err := os.ReadFile("testdata/quantum_session.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := func(t *testing.T) string {
+		return serve(t, binary, "apiserver", "--database-url", storetest.StartForTest(t), "--tenant-network-types", "vlan",
+			"--network-vlan-ranges", "default:100:299", "--log-level", "error").url
+	}
+	t.Run("told where the server is", func(t *testing.T) {
+		plays(t, quantum, string(session), "OS_URL="+api(t))
+	})
+	t.Run("sent there by Keystone", func(t *testing.T) {
+		k := keystone.Start(t)
+		k.Endpoint("network", api(t))
+		k.User("alice", "secret", k.Project("demo"), "member", "admin")
+		who := []string{"OS_USERNAME=alice", "OS_PASSWORD=secret", "OS_TENANT_NAME=demo"}
+		plays(t, quantum, string(session), append(who, "OS_AUTH_URL="+k.URL)...)
+		plays(t, quantum, "$ quantum net-list -f json\n[]\n", append(who, "OS_AUTH_URL="+strings.TrimSuffix(k.URL, "/v3"))...)
+		plays(t, quantum, "$ quantum net-list\n! The request you have made requires authentication.\nexit 1\n", append(who, "OS_AUTH_URL="+k.URL, "OS_PASSWORD=wrong")...)
+	})
+}
+
+// plays plays a session and fails where something is not as it says.
+func plays(t *testing.T, quantum, session string, env ...string) {
+	t.Helper()
+	known := map[string]string{}
+	for part := range strings.SplitSeq("\n"+session, "\n$ quantum ") {
+		command, wanted, _ := strings.Cut(part, "\n")
+		if strings.HasPrefix(part, "\n") || strings.HasPrefix(part, "#") || part == "" {
+			continue // what is said before the first command
+		}
+		printed := performs(t, quantum, env, strings.Fields(fillIn(command, known)))
+		rest := printed
+		for want := range strings.Lines(wanted) {
+			if want = strings.TrimSpace(want); want == "" || want[0] == '#' {
+				continue
+			}
+			if rest = after(want, rest, known); rest == nil {
+				t.Fatalf("quantum %s\nhas not printed, in its place,\n%s\nbut\n%s", command, fillIn(want, known), strings.Join(printed, "\n"))
+			}
+		}
+		if !strings.Contains(wanted, "exit ") && len(printed) > 0 && strings.HasPrefix(printed[len(printed)-1], "exit ") {
+			t.Fatalf("quantum %s:\n%s", command, strings.Join(printed, "\n"))
+		}
+	}
+}
+
+// performs runs a command and gives its lines, with spaces as one: what it printed, what it said of itself with !
+// before it, and its status where that is not 0.
+func performs(t *testing.T, quantum string, env, args []string) (lines []string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), quantum, args...)
+	cmd.Env = env
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	add := func(prefix, text string) {
+		for line := range strings.Lines(text) {
+			lines = append(lines, strings.Join(strings.Fields(prefix+line), " "))
+		}
+	}
+	add("", out.String())
+	add("! ", said.String())
+	if exit != nil {
+		lines = append(lines, "exit "+strconv.Itoa(exit.ExitCode()))
+	}
+	return lines
+}
+
+var blank = regexp.MustCompile(`<[a-z0-9]+>`)
+
+// fillIn puts what is known in the place of blanks.
+func fillIn(text string, known map[string]string) string {
+	return blank.ReplaceAllStringFunc(text, func(b string) string {
+		if v, ok := known[b]; ok {
+			return v
+		}
+		return b
+	})
+}
+
+// after are the lines after the first that is as wanted, nil if none is. It learns what stands where a blank is.
+func after(want string, lines []string, known map[string]string) []string {
+	want = fillIn(want, known)
+	names := blank.FindAllString(want, -1)
+	pattern := "^"
+	for i, fixed := range blank.Split(want, -1) {
+		if i > 0 {
+			pattern += "(.+?)"
+		}
+		pattern += regexp.QuoteMeta(fixed)
+	}
+	re := regexp.MustCompile(pattern + "$")
+	for i, line := range lines {
+		if found := re.FindStringSubmatch(line); found != nil {
+			for j, name := range names {
+				known[name] = found[j+1]
+			}
+			return append([]string{}, lines[i+1:]...)
+		}
+	}
+	return nil
+}
