@@ -10,7 +10,7 @@ import (
 // quotas are the commands on how much each project may have. They name a project by its id, and mean the
 // caller's own where none is named.
 func quotas() []*command {
-	r := &resource{name: "quota", plural: "quotas", path: "/quotas", prefix: "quota"}
+	r := &resource{name: "quota", plural: "quotas", path: "/quotas", prefix: "quota", title: "quota"}
 	project := []option{{name: "tenant-id", attr: "tenant_id", help: "the project; the caller's own where nobody says"}}
 	var limits []option
 	for _, of := range []struct{ flag, attr string }{
@@ -38,7 +38,7 @@ func quotas() []*command {
 	return []*command{
 		r.lists(),
 		shows("quota-show", "Show how much a project may have", ""),
-		shows("quota-default-show", "Show how much a project may have of which nobody has said otherwise", "/default"),
+		shows("quota-default-show", "Show how much a project may have where nobody says otherwise", "/default"),
 		{
 			name: "quota-update", short: "Say how much a project may have", words: []option{{name: "TENANT_ID"}}, optional: 1,
 			options: append(project[:1:1], limits...), passes: true, shows: one,

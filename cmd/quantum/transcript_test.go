@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite the transcripts' outputs")
+var update = flag.Bool("update", false, "rewrite the transcripts' outputs and docs/quantum.md")
 
 // TestTranscripts: for the answers of a server that a transcript begins with, each command sends these requests
 // (→), prints this, complains so (!), and exits with this status (exit N, where it is not 0).
