@@ -10,12 +10,13 @@ type ErrKind int
 
 // Kinds of errors.
 const (
-	Internal    ErrKind = iota // a fault of ours
-	Invalid                    // the request cannot be right
-	NotFound                   // it names something that is not there, or not visible
-	Conflict                   // right by itself, but not with what is there
-	Forbidden                  // not for this caller
-	Unavailable                // the database or another part cannot answer now
+	Internal        ErrKind = iota // a fault of ours
+	Invalid                        // the request cannot be right
+	Unauthenticated                // it does not say who asks, or nobody vouches for it
+	NotFound                       // it names something that is not there, or not visible
+	Conflict                       // right by itself, but not with what is there
+	Forbidden                      // not for this caller
+	Unavailable                    // the database or another part cannot answer now
 )
 
 // Reason is the exact refusal, where a client could act on it; the HTTP edge names it as Neutron does.

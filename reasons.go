@@ -71,4 +71,5 @@ const (
 	ReasonMethod           Reason = "method not allowed" // the URL is right, the verb is not
 	ReasonNotAcceptable    Reason = "not acceptable"     // the client takes no JSON
 	ReasonTooLarge         Reason = "body too large"     // the request's body is over the limit
+	ReasonTooMany          Reason = "too many requests"  // the project asks more often than it may
 )

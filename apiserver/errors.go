@@ -30,9 +30,13 @@ func (s *Server) refuse(err error, c echo.Context) {
 	if r.status >= http.StatusInternalServerError {
 		s.Log.Error("request failed", "request_id", requestID(c), "status", r.status, "error", err)
 	}
-	if r.name == "" { // outside /v2.0 there is no Neutron to speak for
+	switch {
+	case r.status == http.StatusUnauthorized: // it is Keystone's word that is missing, and said in Keystone's form
+		c.Response().Header().Set("WWW-Authenticate", s.Auth.Challenge())
+		err = c.JSON(r.status, map[string]any{"error": map[string]any{"code": r.status, "title": "Unauthorized", "message": r.message}})
+	case r.name == "": // outside /v2.0 there is no Neutron to speak for
 		err = c.String(r.status, r.message)
-	} else {
+	default:
 		err = c.JSON(r.status, map[string]any{"NeutronError": map[string]string{"type": r.name, "message": r.message, "detail": ""}})
 	}
 	if err != nil {
@@ -83,10 +87,14 @@ func status(e *signalbox.Error) int {
 		return http.StatusNotAcceptable
 	case signalbox.ReasonTooLarge:
 		return http.StatusRequestEntityTooLarge
+	case signalbox.ReasonTooMany:
+		return http.StatusTooManyRequests
 	}
 	switch e.Kind {
 	case signalbox.Invalid:
 		return http.StatusBadRequest
+	case signalbox.Unauthenticated:
+		return http.StatusUnauthorized
 	case signalbox.NotFound:
 		return http.StatusNotFound
 	case signalbox.Conflict:
@@ -184,6 +192,8 @@ func name(e *signalbox.Error) string {
 		return "HTTPNotAcceptable"
 	case signalbox.ReasonTooLarge:
 		return "HTTPRequestEntityTooLarge"
+	case signalbox.ReasonTooMany:
+		return "HTTPTooManyRequests"
 	}
 	return nameOfKind(e)
 }

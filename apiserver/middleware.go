@@ -1,9 +1,12 @@
 package apiserver
 
 import (
+	"log/slog"
 	"mime"
+	"net/http"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -30,7 +33,8 @@ func cut(path string) string {
 	return path
 }
 
-// observe names the request, answers its error if it has one, and says in the log how it went.
+// observe names the request, answers its error if it has one, and says in the log how it went. The log has no header
+// and no query: a token may be in the one, and names of things in the other.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := s.Now()
@@ -40,11 +44,23 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Error(err)
 		}
 		r := c.Request()
-		s.Log.Info("request", "request_id", id, "method", r.Method, "path", r.URL.Path,
-			"status", c.Response().Status, "bytes", c.Response().Size, "project", project(c),
-			"remote", r.RemoteAddr, "ms", float64(s.Now().Sub(start).Microseconds())/1000)
+		s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", id), slog.String("global_request_id", globalID(r)),
+			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", c.Response().Status),
+			slog.Int64("bytes", c.Response().Size), slog.String("project", project(c)), slog.String("remote", r.RemoteAddr),
+			slog.Float64("ms", float64(s.Now().Sub(start).Microseconds())/1000))
 		return nil
 	}
+}
+
+// globalID is what a client of ours calls what it does for a client of its own: Nova, say, starting a VM. It is taken as
+// oslo.middleware takes it, by its form alone; anything else has no place in a log.
+func globalID(r *http.Request) string {
+	said := r.Header.Get(headerRequestID)
+	id, ok := strings.CutPrefix(said, "req-")
+	if _, err := uuid.Parse(id); !ok || err != nil || len(id) != 36 {
+		return ""
+	}
+	return said
 }
 
 func (s *Server) panicked(c echo.Context, err error, stack []byte) error {
@@ -74,7 +90,7 @@ func acceptsJSON(next echo.HandlerFunc) echo.HandlerFunc {
 // callerKey is where a request's context keeps its caller.
 const callerKey = "caller"
 
-// authenticated is a handler that knows who asks.
+// authenticated is a handler that knows who asks, and that they do not ask too often.
 func (s *Server) authenticated(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		who, err := s.Auth.Authenticate(c.Request())
@@ -82,6 +98,9 @@ func (s *Server) authenticated(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		c.Set(callerKey, who)
+		if wait := s.pace.take(who.ProjectID, s.Now()); wait > 0 {
+			return tooMany(c, wait)
+		}
 		return next(c)
 	}
 }

@@ -18,9 +18,11 @@ import (
 	"github.com/signalbox-sdn/signalbox/apiserver/neutron"
 )
 
-// Authenticator says who asks. It fails with a signalbox.Error.
+// Authenticator says who asks. It fails with a signalbox.Error. Challenge is what tells a client in WWW-Authenticate
+// what was missing, where that was Unauthenticated.
 type Authenticator interface {
 	Authenticate(r *http.Request) (signalbox.Caller, error)
+	Challenge() string
 }
 
 // Config is what a Server is made of. Service and Auth are required.
@@ -32,12 +34,19 @@ type Config struct {
 	Now       func() time.Time // default: time.Now
 	BodyLimit int64            // bytes of a request's body; default 1 MiB
 	Timeout   time.Duration    // of one request, the database's part included; default 30 s
+	AtOnce    int              // requests that are answered at the same time; default 1,024. What is over is a 503
+	Rate      float64          // requests a second that each project may ask; 0: as many as it likes
+	Burst     int              // requests that it may ask at once after a pause; default: Rate, and at least 1
+
+	// Certificate, if there is one, has the API served by TLS.
+	Certificate *Certificate
 }
 
 // Server answers API requests.
 type Server struct {
 	Config
 	echo *echo.Echo
+	pace *pace
 }
 
 // New makes a Server.
@@ -57,11 +66,15 @@ func New(c Config) *Server {
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second
 	}
-	s := &Server{Config: c, echo: echo.New()}
+	if c.AtOnce == 0 {
+		c.AtOnce = 1024
+	}
+	s := &Server{Config: c, echo: echo.New(), pace: newPace(c.Rate, c.Burst)}
 	s.echo.HTTPErrorHandler = s.refuse
 	s.echo.Pre(withoutSuffix)
 	s.echo.Use(
 		s.observe,
+		atOnce(c.AtOnce),
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: s.panicked}),
 		middleware.ContextTimeoutWithConfig(middleware.ContextTimeoutConfig{
 			Timeout: c.Timeout, ErrorHandler: func(err error, _ echo.Context) error { return err },
@@ -81,11 +94,18 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		Handler:           s.echo,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       s.Timeout,
+		WriteTimeout:      2*s.Timeout + time.Minute, // from the headers' end on: reading, answering, and a slow client
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10, // a token, and a query that names some hundred things
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
 	}
+	serve := server.Serve
+	if s.Certificate != nil {
+		server.TLSConfig = s.Certificate.config()
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
+	go func() { failed <- serve(l) }()
 	s.Log.Info("api server listens", "address", l.Addr().String())
 	select {
 	case err := <-failed:

@@ -40,6 +40,8 @@ type config struct {
 	DHCPDomain string        `yaml:"dhcp_domain"`
 	Project    string        `yaml:"default_project"`
 	LogLevel   string        `yaml:"log_level"`
+
+	access `yaml:",inline"`
 }
 
 // list is a YAML sequence of strings, or one string with commas as the ini files of Quantum had it.
@@ -64,6 +66,7 @@ func defaults() config {
 		TenantNetworkTypes: list(s.TenantNetworkTypes), ExternalNetworkType: s.ExternalNetworkType, NetworkVLANRanges: list(s.NetworkVLANRanges),
 		FlatNetworks: list(s.FlatNetworks), TunnelIDRanges: list(s.TunnelIDRanges), VNIRanges: list(s.VNIRanges), UnderlayMTU: s.UnderlayMTU,
 		DHCPLease: 24 * time.Hour, DHCPDomain: "openstacklocal", Project: "default", LogLevel: "info",
+		access: defaultAccess(),
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 
 	"github.com/signalbox-sdn/signalbox"
 	"github.com/signalbox-sdn/signalbox/apiserver"
-	"github.com/signalbox-sdn/signalbox/apiserver/auth"
 	"github.com/signalbox-sdn/signalbox/apiserver/neutron"
 	"github.com/signalbox-sdn/signalbox/apiserver/store"
 	"github.com/signalbox-sdn/signalbox/apiserver/store/postgres"
@@ -28,7 +27,7 @@ func upCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  serving(serveAPI, serveController),
 	}
-	addFlags(cmd, databaseSettings, privateSettings, apiSettings, controllerSettings)
+	addFlags(cmd, databaseSettings, privateSettings, apiSettings, accessSettings, controllerSettings)
 	return cmd
 }
 
@@ -39,7 +38,7 @@ func apiserverCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  serving(serveAPI),
 	}
-	addFlags(cmd, databaseSettings, apiSettings)
+	addFlags(cmd, databaseSettings, apiSettings, accessSettings)
 	return cmd
 }
 
@@ -122,13 +121,22 @@ func serveAPI(ctx context.Context, c *config, db *store.DB, log *slog.Logger) er
 	if err != nil {
 		return err
 	}
+	door, err := c.door(c.Project)
+	if err != nil {
+		return err
+	}
+	certificate, err := c.certificate(log)
+	if err != nil {
+		return err
+	}
 	ln, err := net.Listen("tcp", c.APIListen)
 	if err != nil {
 		return err
 	}
-	log.Info("the API is served", "address", ln.Addr())
-	svc := neutron.New(db, cfg, neutron.Source{ID: uuid.New, Intn: rand.IntN})
-	return apiserver.New(apiserver.Config{Service: svc, Auth: auth.NoAuth{Project: c.Project}, Log: log}).Run(ctx, ln)
+	return apiserver.New(apiserver.Config{
+		Service: neutron.New(db, cfg, neutron.Source{ID: uuid.New, Intn: rand.IntN}),
+		Auth:    door, Log: log, Certificate: certificate, AtOnce: c.AtOnce, Rate: c.Rate, Burst: c.Burst,
+	}).Run(ctx, ln)
 }
 
 func serveController(ctx context.Context, c *config, db *store.DB, log *slog.Logger) error {
