@@ -26,6 +26,7 @@ type SecurityGroup struct {
 	Description string
 	Default     bool                // the one that a project's ports are in where nobody said another
 	Rules       []SecurityGroupRule // in order of creation
+	Tags        []string            // in order, each once
 	Meta
 }
 

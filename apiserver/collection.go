@@ -185,7 +185,7 @@ func orders(p wire.Page) []neutron.Order {
 	for _, o := range p.Sort {
 		sort = append(sort, neutron.Order{Key: o.Key, Desc: o.Desc != p.Reverse})
 	}
-	if p.Reverse {
+	if p.Reverse && sort == nil {
 		sort = append(sort, neutron.Order{Key: "id", Desc: true})
 	}
 	return sort

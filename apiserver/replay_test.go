@@ -34,8 +34,6 @@ var otherwise = map[string]struct {
 	"026-port-bulk-create":                  {201, "", "Neutron failed there"},
 	"152-err-subnet-prefixlen-without-pool": {400, "HTTPBadRequest", "there are no subnet pools here, so prefixlen is no attribute"},
 	"174-port-tiny-1":                       {409, "IpAddressGenerationFailure", "that Neutron had no DHCP agent; here DHCP's port holds the /30's only address"},
-	"180-err-provider-update":               {400, "HTTPBadRequest", "a network keeps its segment"},
-	"215-list-port-fixed-ip-substr":         {400, "InvalidInput", "addresses are found whole"},
 	"218-list-port-sg":                      {400, "HTTPBadRequest", "no security groups yet"},
 	"299-fip-pf-delete":                     {204, "", "no port forwardings here, so nothing needs the floating IP"},
 	"300-router-remove-interface":           {200, "", "there, a port forwarding needed the interface"},

@@ -16,7 +16,7 @@ type NetworkSpec struct {
 	AdminStateUp, Shared, External *bool
 	PortSecurity                   *bool
 	MTU                            *int    // 0: as large as the type allows
-	Type, Physical                 *string // at create only, as is:
+	Type, Physical                 *string // at create only
 	SegmentationID                 *int
 	Revision                       *int64 // at update: only if the row is still at this revision
 }
@@ -134,6 +134,12 @@ func (s *Service) UpdateNetwork(ctx context.Context, c signalbox.Caller, id uuid
 			if err := s.resize(ctx, tx, n, *spec.MTU); err != nil {
 				return err
 			}
+		}
+		if spec.SegmentationID != nil {
+			if err := renumber(ctx, tx, n, *spec.SegmentationID); err != nil {
+				return err
+			}
+			before.Segment = n.Segment // which is written
 		}
 		if before.External && !n.External {
 			if err := mayTurnInward(ctx, tx, n); err != nil {

@@ -3,6 +3,7 @@ package neutron
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/google/uuid"
@@ -52,6 +53,25 @@ func (s *Service) assignSegment(ctx context.Context, tx *store.Tx, n *signalbox.
 	}
 	n.Segment = seg
 	return claimed(seg, tx.ClaimSegment(ctx, seg, n.ID))
+}
+
+// renumber gives a network another id on the segment that it is on. Its type and its physical network it keeps, as in Neutron.
+func renumber(ctx context.Context, tx *store.Tx, n *signalbox.Network, id int) error {
+	seg := n.Segment
+	seg.ID = uint32(id)
+	switch {
+	case id == int(n.Segment.ID):
+		return nil
+	case seg.Type != signalbox.VLAN && !seg.Type.Tunnelled():
+		return invalidInput("A network of type %s has no segmentation_id.", seg.Type)
+	case id <= 0 || id > math.MaxUint32:
+		return invalidInput("segmentation_id %d is out of range.", id)
+	}
+	if err := claimed(seg, tx.RenumberSegment(ctx, n.ID, seg.ID)); err != nil {
+		return err
+	}
+	n.Segment = seg
+	return nil
 }
 
 // tenantSegment tries the tenants' types in order; one that is exhausted gives way to the next.

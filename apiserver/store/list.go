@@ -3,13 +3,10 @@ package store
 import (
 	"context"
 	"fmt"
-	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -228,196 +225,78 @@ func (st *statement) and(cond string) {
 	st.text.WriteString(cond)
 }
 
-func (l listing) where(st *statement, q Query) *signalbox.Error {
-	for _, name := range sortedKeys(q.Filters) {
-		values := q.Filters[name]
-		if name == "fixed_ips" && l.resource == "port" {
-			cond, err := fixedIPFilter(st, values)
-			if err != nil {
-				return err
-			}
-			st.and(cond)
-			continue
-		}
-		if name == "security_groups" && l.resource == "port" {
-			st.and("EXISTS (SELECT FROM port_security_groups m WHERE m.port_id = p.id AND " + anyOf(st, column{expr: "m.group_id", typ: "uuid"}, values) + ")")
-			continue
-		}
-		if name == "binding:host_id" && l.resource == "port" {
-			st.and(hostFilter(st, values))
-			continue
-		}
-		if tagFilter(name) {
-			st.and(l.tagged(st, name, values))
-			continue
-		}
-		col, ok := l.columns[name]
-		if !ok {
-			return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonUnknownFilter,
-				"%ss cannot be filtered by %q", l.resource, name)
-		}
-		st.and(anyOf(st, col, values))
-	}
-	if q.VisibleTo != "" {
-		st.and(fmt.Sprintf(l.visible, st.param(q.VisibleTo)))
-	}
-	return nil
-}
-
-// anyOf is the condition that a column has one of the values.
-func anyOf(st *statement, col column, values []any) string {
-	possible := pq.StringArray{}
-	for _, v := range values {
-		if s, ok := valueText(col.typ, v); ok {
-			possible = append(possible, s)
-		}
-	}
-	return col.expr + " = ANY(" + st.param(possible) + "::" + col.typ + "[])"
-}
-
-func tagFilter(name string) bool {
-	return name == "tags" || name == "tags-any" || name == "not-tags" || name == "not-tags-any"
-}
-
-// tagged is a condition on a row's tags: that it has all of them, any of them, or not so. Each value is several.
-func (l listing) tagged(st *statement, name string, values []any) string {
-	var tags pq.StringArray
-	for _, v := range values {
-		if several, ok := v.([]string); ok {
-			tags = append(tags, several...)
-		} else {
-			tags = append(tags, fmt.Sprint(v))
-		}
-	}
-	column, operator := l.table+".tags", " @> "
-	if strings.HasSuffix(name, "-any") {
-		operator = " && "
-	}
-	condition := column + operator + st.param(tags) + "::text[]"
-	if strings.HasPrefix(name, "not-") {
-		return "NOT " + condition
-	}
-	return column + " <> '{}' AND " + condition // by the first half PostgreSQL knows the index to be enough
-}
-
-// fixedIPFilter is the condition that one of a port's addresses has one of the ip_addresses and one of the subnet_ids
-// named, where any are named.
-func fixedIPFilter(st *statement, values []any) (string, *signalbox.Error) {
-	byKey := map[string][]any{}
-	for _, v := range values {
-		key, value, _ := strings.Cut(fmt.Sprint(v), "=")
-		byKey[key] = append(byKey[key], value)
-	}
-	cond := "EXISTS (SELECT FROM allocations a WHERE a.port_id = p.id"
-	for _, key := range sortedKeys(byKey) {
-		switch key {
-		case "ip_address":
-			cond += " AND " + anyOf(st, column{expr: "a.ip", typ: "inet"}, byKey[key])
-		case "subnet_id":
-			cond += " AND " + anyOf(st, column{expr: "a.subnet_id", typ: "uuid"}, byKey[key])
-		default:
-			return "", signalbox.Errorf(signalbox.Invalid, signalbox.ReasonUnknownFilter,
-				"fixed_ips can be filtered by ip_address and subnet_id, not by %q", key)
-		}
-	}
-	return cond + ")", nil
-}
-
-// order writes the sort, and before it the condition that rows come after the marker. That needs no more than the marker's id:
-// a row comes after when it is beyond the marker's row in the first key in which they differ.
+// order writes the sort, and before it the condition that rows come after the marker. Ties are broken by id, in the direction
+// of the last key: an index of both is then read one way.
 func (l listing) order(st *statement, q Query) *signalbox.Error {
-	id := l.table + ".id"
-	exprs, descs := []string{}, []bool{}
+	var keys []sortKey
 	for _, o := range q.Sort {
 		col, ok := l.columns[o.Key]
 		if !ok || col.nullable {
 			return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonUnknownFilter,
 				"%ss cannot be sorted by %q", l.resource, o.Key)
 		}
-		exprs, descs = append(exprs, col.expr), append(descs, o.Desc)
+		keys = append(keys, sortKey{col.expr, o.Desc})
 	}
-	exprs, descs = append(exprs, id), append(descs, false)
+	keys = append(keys, sortKey{l.table + ".id", len(keys) > 0 && keys[len(keys)-1].desc})
 
 	if q.Marker != uuid.Nil {
-		st.and(l.after(st, exprs, descs, q.Marker))
+		st.and(l.after(st, keys, q.Marker))
 	}
-	for i, e := range exprs {
+	for i, k := range keys {
 		sep := ", "
 		if i == 0 {
 			sep = "\nORDER BY "
 		}
-		st.text.WriteString(sep + e)
-		if descs[i] {
+		st.text.WriteString(sep + k.expr)
+		if k.desc {
 			st.text.WriteString(" DESC")
 		}
 	}
 	return nil
 }
 
-// after: (k1 > m1) OR (k1 = m1 AND k2 > m2) OR …, where m is the marker's value, read by the same expression.
-func (l listing) after(st *statement, exprs []string, descs []bool, marker uuid.UUID) string {
+// sortKey is an expression that a list is sorted by.
+type sortKey struct {
+	expr string
+	desc bool
+}
+
+// beyond is the operator that is true of what comes after.
+func (k sortKey) beyond() string {
+	if k.desc {
+		return " < "
+	}
+	return " > "
+}
+
+// after is the condition that a row comes after the marker's, whose values are read by the same expressions. Where all keys run
+// one way it is (k1, k2, …) > (m1, m2, …), which an index of the keys begins at.
+func (l listing) after(st *statement, keys []sortKey, marker uuid.UUID) string {
 	from := l.sel[strings.LastIndex(l.sel, "\nFROM "):]
 	m := st.param(marker)
-	of := func(e string) string { // the marker's value of e, its own aliases hiding the outer ones
-		return "(SELECT " + e + from + " WHERE " + l.table + ".id = " + m + ")"
+	mixed := false
+	var mine, its []string
+	for _, k := range keys {
+		mixed = mixed || k.desc != keys[0].desc
+		mine = append(mine, k.expr)
+		its = append(its, "(SELECT "+k.expr+from+" WHERE "+l.table+".id = "+m+")") // its own aliases hide the outer ones
 	}
+	if mixed {
+		return afterMixed(keys, mine, its)
+	}
+	return "(" + strings.Join(mine, ", ") + ")" + keys[0].beyond() + "(" + strings.Join(its, ", ") + ")"
+}
+
+// afterMixed: beyond the marker in the first key in which they differ. That implies that the first key is not before the
+// marker's, which an index can be asked.
+func afterMixed(keys []sortKey, mine, its []string) string {
 	var either []string
-	for i := range exprs {
+	for i, k := range keys {
 		var all []string
 		for j := range i {
-			all = append(all, exprs[j]+" = "+of(exprs[j]))
+			all = append(all, mine[j]+" = "+its[j])
 		}
-		beyond := " > "
-		if descs[i] {
-			beyond = " < "
-		}
-		either = append(either, strings.Join(append(all, exprs[i]+beyond+of(exprs[i])), " AND "))
+		either = append(either, strings.Join(append(all, mine[i]+k.beyond()+its[i]), " AND "))
 	}
-	return "(" + strings.Join(either, " OR ") + ")"
-}
-
-// valueText is a filter's value in the text form of a PostgreSQL type, or false when it cannot be one.
-func valueText(typ string, v any) (string, bool) {
-	s := fmt.Sprint(v)
-	switch typ {
-	case "uuid":
-		id, err := uuid.Parse(s)
-		return id.String(), err == nil
-	case "boolean":
-		return boolText(s)
-	case "bigint":
-		n, err := strconv.ParseInt(s, 10, 64)
-		return strconv.FormatInt(n, 10), err == nil
-	case "macaddr":
-		m, err := signalbox.ParseMAC(s)
-		return m.String(), err == nil
-	case "inet":
-		a, err := netip.ParseAddr(s)
-		return a.String(), err == nil && a.Zone() == ""
-	case "cidr":
-		p, err := netip.ParsePrefix(s)
-		return p.String(), err == nil && p == p.Masked()
-	case "timestamptz":
-		return "", false // rows are sorted by it, not found by it
-	}
-	return s, !strings.ContainsRune(s, 0) // a text with a zero byte cannot be in PostgreSQL
-}
-
-func boolText(s string) (string, bool) {
-	switch strings.ToLower(s) {
-	case "true", "1":
-		return "true", true
-	case "false", "0":
-		return "false", true
-	}
-	return "", false
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
+	return mine[0] + strings.TrimRight(keys[0].beyond(), " ") + "= " + its[0] + " AND (" + strings.Join(either, " OR ") + ")"
 }

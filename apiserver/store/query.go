@@ -7,14 +7,14 @@ type Query struct {
 	// Filters holds, by the API's attribute name, the values of which a row must have one; a row must
 	// satisfy every attribute named. Values are what a URL or a program has at hand: string, bool, int,
 	// uuid.UUID, signalbox.MAC, netip.Addr, fmt.Stringer. A value that cannot be one of the attribute
-	// (id=banana) matches nothing. fixed_ips takes Neutron's "ip_address=10.0.0.3" and "subnet_id=…";
-	// values of both are joined by and. security_groups takes the ids of which one shall be among the port's.
+	// (id=banana) matches nothing. fixed_ips takes Neutron's "ip_address=10.0.0.3", "ip_address_substr=10.0" and "subnet_id=…";
+	// values of several are joined by and. changed_since takes times. security_groups takes the ids of which one shall be among the port's.
 	// tags, tags-any, not-tags and not-tags-any take strings and lists of them, for whatever has a column of tags.
 	Filters map[string][]any
 	// VisibleTo, when set, leaves what this project may see: its own rows, networks that are shared or
 	// external, and the subnets of those that are shared or external.
 	VisibleTo string
-	Sort      []Order   // ties are broken by id
+	Sort      []Order   // ties are broken by id, in the direction of the last key
 	Marker    uuid.UUID // start after this row; zero: at the beginning
 	Limit     int       // at most this many rows; 0: all
 }

@@ -14,7 +14,7 @@ import (
 // Who locks a security group locked before it whatever else it locks.
 
 const selectSecurityGroup = `
-SELECT g.id, g.key, g.project_id, g.name, g.description, g.is_default, g.created_at, g.updated_at, g.revision,
+SELECT g.id, g.key, g.project_id, g.name, g.description, g.is_default, g.created_at, g.updated_at, g.revision, g.tags,
        (SELECT json_agg(x ORDER BY x.created_at, x.id) FROM (` + selectRule + ` WHERE r.group_id = g.id) AS x) AS rules
 FROM security_groups g`
 
@@ -26,6 +26,7 @@ type groupRow struct {
 	Description string
 	Default     bool `db:"is_default"`
 	Rules       ruleRows
+	Tags        pq.StringArray
 	metaRow
 }
 
@@ -43,7 +44,7 @@ func (r *ruleRows) Scan(src any) error {
 func (r *groupRow) group() (g signalbox.SecurityGroup, err error) {
 	g = signalbox.SecurityGroup{
 		ID: r.ID, Key: signalbox.GroupKey(r.Key), ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
-		Default: r.Default, Meta: r.meta(),
+		Default: r.Default, Tags: tags(r.Tags), Meta: r.meta(),
 	}
 	g.Rules, err = rules(r.Rules)
 	return g, err

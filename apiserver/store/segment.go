@@ -19,6 +19,16 @@ func (tx *Tx) ClaimSegment(ctx context.Context, seg signalbox.Segment, network u
 	return wrap("claim segment", err)
 }
 
+// RenumberSegment gives the segment of a network another id. Refusals are those of ClaimSegment; NotFound where the network has
+// none.
+func (tx *Tx) RenumberSegment(ctx context.Context, network uuid.UUID, id uint32) error {
+	n, err := tx.exec(ctx, `UPDATE segments SET segmentation_id = $2 WHERE network_id = $1`, network, int64(id))
+	if err == nil && n == 0 {
+		return notFound("renumber segment", "segment", network)
+	}
+	return wrap("renumber segment", err)
+}
+
 // probes is how many random ids are tried before the ranges are searched in order: enough while less than nine
 // tenths are taken.
 const probes = 16

@@ -218,11 +218,15 @@ func readFixedIP(v any) (f signalbox.FixedIP, err error) {
 	return f, nil
 }
 
-// filterFixedIP reads the query form subnet_id=UUID or ip_address=ADDRESS, and writes the value canonically.
+// filterFixedIP reads the query form subnet_id=UUID, ip_address=ADDRESS or ip_address_substr=PART, and writes the value
+// canonically, but for the last: what is part of an address is part of its canonical form.
 func filterFixedIP(s string) (any, error) {
 	key, value, _ := strings.Cut(s, "=")
-	if key != "subnet_id" && key != "ip_address" {
-		return nil, unconvertible("'%s' is not subnet_id=… or ip_address=….", shown(s))
+	switch {
+	case key == "ip_address_substr" && len(value) <= len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"):
+		return strings.ToLower(s), nil // as addresses are shown
+	case key != "subnet_id" && key != "ip_address":
+		return nil, unconvertible("'%s' is not subnet_id=…, ip_address=… or ip_address_substr=….", shown(s))
 	}
 	f, err := readFixedIP(object{key: value})
 	if err != nil {

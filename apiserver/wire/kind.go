@@ -213,6 +213,15 @@ func ids() Kind {
 func moment() Kind {
 	return Kind{
 		Schema: Schema{Type: "string", Format: "date-time"},
+		read: func(v any) (any, error) {
+			s, _ := v.(string)
+			for _, layout := range []string{"2006-01-02T15:04:05Z", "2006-01-02T15:04:05"} {
+				if t, err := time.Parse(layout, s); err == nil && t.Year() > 0 {
+					return t, nil
+				}
+			}
+			return nil, unconvertible("The input %s must be in the following format: YYYY-MM-DDTHH:MM:SSZ", shown(v))
+		},
 		write: func(b []byte, v any) []byte {
 			b = append(b, '"')
 			b = v.(time.Time).UTC().AppendFormat(b, "2006-01-02T15:04:05Z")

@@ -25,7 +25,7 @@ func Networks() *Resource[signalbox.Network] {
 		{Name: "subnets", Kind: ids(), Value: func(n *N) any { return n.Subnets }},
 		{Name: "provider:network_type", Kind: text(32), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return string(n.Segment.Type) }},
 		{Name: "provider:physical_network", Kind: text(64).showsNull(""), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return n.Segment.Physical }},
-		{Name: "provider:segmentation_id", Kind: integer(nil).showsNull(0), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return int(n.Segment.ID) }},
+		{Name: "provider:segmentation_id", Kind: integer(nil).showsNull(0), Access: Create | Update | Filter | AdminOnly, Value: func(n *N) any { return int(n.Segment.ID) }},
 	},
 		tagged(0, func(n *N) []string { return n.Tags }),
 		stamped(func(n *N) *signalbox.Meta { return &n.Meta }),

@@ -26,6 +26,7 @@ func stamped[T any](meta func(*T) *signalbox.Meta) []Attribute[T] {
 	return []Attribute[T]{
 		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(v *T) any { return meta(v).CreatedAt }},
 		{Name: "updated_at", Kind: moment(), Access: Sort, Value: func(v *T) any { return meta(v).UpdatedAt }},
+		{Name: "changed_since", Kind: moment(), Access: Filter | Unshown, Value: func(v *T) any { return meta(v).UpdatedAt }},
 		{Name: "revision_number", Kind: integer(nil), Access: Filter | Sort, Value: func(v *T) any { return int(meta(v).Revision) }},
 	}
 }

@@ -29,6 +29,8 @@ func Subnets() *Resource[signalbox.Subnet] {
 		{Name: "enable_dhcp", Kind: boolean(), Access: Create | Update | Filter | Sort, Default: true, Value: func(s *S) any { return s.EnableDHCP }},
 		{Name: "dns_nameservers", Kind: nameservers().takesNull([]netip.Addr{}), Access: Create | Update, Default: []netip.Addr{}, Value: func(s *S) any { return s.DNSServers }},
 		{Name: "host_routes", Kind: routes(maxHostRoutes).takesNull([]signalbox.Route{}), Access: Create | Update, Default: []signalbox.Route{}, Value: func(s *S) any { return s.HostRoutes }},
+		{Name: "shared", Kind: boolean(), Access: Filter | Unshown, Value: func(*S) any { return false }},
+		{Name: "router:external", Kind: boolean(), Access: Filter | Unshown, Value: func(*S) any { return false }},
 		{Name: "ipv6_ra_mode", Kind: mode(), Access: Create | Filter | Sort, Default: signalbox.IPv6Mode(""), Value: func(s *S) any { return s.RAMode }},
 		{Name: "ipv6_address_mode", Kind: mode(), Access: Create | Filter | Sort, Default: signalbox.IPv6Mode(""), Value: func(s *S) any { return s.AddressMode }},
 	},
