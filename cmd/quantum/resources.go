@@ -19,8 +19,10 @@ type resource struct {
 	remove       bool
 	listOnly     bool // there is no -show
 
-	// complete adds to what a list shows, from other resources or from the attributes themselves. May be nil.
-	complete func(ctx context.Context, c *client, rows []object) error
+	// complete makes columns of a list, from other resources or from the attributes themselves, where any of them is to
+	// be shown. May be nil.
+	complete  func(ctx context.Context, c *client, rows []object) error
+	completed []string
 	// cells say how a table shows a column, where not as everything else. May be nil.
 	cells map[string]func(rawJSON) string
 	// indent has a table show nested objects over several lines.

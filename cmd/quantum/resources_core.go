@@ -20,7 +20,7 @@ func networks() *resource {
 			always: switchedOn,
 		},
 		update: &form{options: []option{rename, description, dnsDomain, noDNSDomain}},
-		remove: true, complete: addCIDRs,
+		remove: true, complete: addCIDRs, completed: []string{"subnets"},
 		cells: map[string]func(rawJSON) string{"subnets": showSubnets},
 	}
 }

@@ -36,7 +36,7 @@ func securityGroupRules() *resource {
 			always: map[string]any{"direction": "ingress"},
 			settle: chooseEthertype,
 		},
-		remove: true, complete: describeRules,
+		remove: true, complete: describeRules, completed: []string{"security_group", "port/protocol", "remote"},
 	}
 }
 

@@ -182,7 +182,7 @@ func (r *resource) list(ctx context.Context, c *call, path string, filter map[st
 	if err != nil {
 		return err
 	}
-	if r.complete != nil {
+	if r.complete != nil && c.view.wants(r.completed) {
 		if err := r.complete(ctx, c.client, rows); err != nil {
 			return err
 		}

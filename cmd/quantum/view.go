@@ -168,6 +168,15 @@ func (v *view) list(w io.Writer, r *resource, rows []object) error {
 	return t.write(w)
 }
 
+// wants reports whether any of these columns may be shown.
+func (v *view) wants(columns []string) bool {
+	asked := v.columns
+	if asked == nil {
+		asked = v.fields
+	}
+	return asked == nil || slices.ContainsFunc(columns, func(c string) bool { return slices.Contains(asked, c) })
+}
+
 func (v *view) chosen(r *resource, rows []object) []string {
 	if len(rows) == 0 {
 		return nil
