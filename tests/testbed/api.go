@@ -57,6 +57,9 @@ type (
 		MAC       string    `json:"mac_address,omitempty"`
 		FixedIPs  []FixedIP `json:"fixed_ips,omitempty"`
 		Owner     string    `json:"device_owner,omitempty"`
+		Secured   *bool     `json:"port_security_enabled,omitempty"`
+		Pairs     []Pair    `json:"allowed_address_pairs,omitempty"`
+		Options   []Option  `json:"extra_dhcp_opts,omitempty"`
 		Status    string    `json:"status,omitempty"`
 		AdminUp   *bool     `json:"admin_state_up,omitempty"`
 	}
@@ -87,6 +90,16 @@ type (
 		FixedAddr string `json:"fixed_ip_address,omitempty"`
 		RouterID  string `json:"router_id,omitempty"`
 		Status    string `json:"status,omitempty"`
+	}
+	// Pair is an address, or a block, that a port may use; without a MAC, with its own.
+	Pair struct {
+		MAC  string `json:"mac_address,omitempty"`
+		Addr string `json:"ip_address"`
+	}
+	// Option is what DHCP tells a port's client beside the subnet's.
+	Option struct {
+		Name  string `json:"opt_name"`
+		Value string `json:"opt_value"`
 	}
 	FixedIP struct {
 		SubnetID string `json:"subnet_id,omitempty"`
