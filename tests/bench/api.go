@@ -22,7 +22,10 @@ import (
 	"github.com/signalbox-sdn/signalbox/tests/testbed"
 )
 
-const clients = 16
+const (
+	clients       = 16
+	publicNetwork = "public" // physical network of an external one
+)
 
 // measureAPI has 16 clients create ports at an API server, and pgbench insert as many rows with as many
 // clients in the same PostgreSQL, in turn.
@@ -72,7 +75,7 @@ func newClient(port int) *client {
 func startAPI(s *stage, dsn string) (*client, *process) {
 	port := s.freePort()
 	p := s.start("apiserver", s.binary, "apiserver", "--database-url", dsn, "--api-listen", fmt.Sprintf("127.0.0.1:%d", port),
-		"--tenant-network-types", "vxlan", "--vni-ranges", "1:100000")
+		"--tenant-network-types", "vxlan", "--vni-ranges", "1:100000", "--flat-networks", publicNetwork)
 	c := newClient(port)
 	s.awaitService(p, c, "/v2.0/")
 	return c, p

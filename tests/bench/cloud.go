@@ -25,6 +25,8 @@ type cloud struct {
 	ports      int // bound to the three hosts, beside the network's own
 	away       int // bound to hosts that are away
 
+	strangers []signalbox.Host // those
+
 	controller *process
 	start      func() *process
 }
@@ -154,32 +156,36 @@ func (c *cloud) grow(ports int) {
 // vSwitch does not have the interfaces, each of which makes every change of a bridge slower.
 func (c *cloud) growAway(ports int) {
 	began := time.Now()
-	db, err := store.Open(c.ctx, c.dsn, store.Options{})
-	c.must(err)
-	defer db.Close()
-	var hosts []signalbox.Host
-	for i := range 3 {
-		h, err := db.SaveHost(c.ctx, signalbox.Host{DatapathID: signalbox.DatapathID(100 + i), Name: fmt.Sprintf("away%d", i+1),
-			TunnelIP: netip.AddrFrom4([4]byte{192, 0, 2, byte(100 + i)}), Managed: true})
-		c.must(err)
-		hosts = append(hosts, h)
-	}
 	var here []port
 	for c.ports+len(here)+c.away < ports {
 		n := c.api.network(c.stage, "10.0.0.0/24")
 		c.networks = append(c.networks, n)
 		made := c.bulk(n, membersAway)
 		here = append(here, made[:len(c.hosts)]...)
-		var there []signalbox.Binding
-		for i, p := range made[len(c.hosts):] {
-			there = append(there, signalbox.Binding{PortID: uuid.MustParse(p.ID), HostID: hosts[i%len(hosts)].ID, Interface: p.vif().name, By: signalbox.ByInterfaceID})
-		}
-		c.must(db.Bind(c.ctx, there))
-		c.away += len(there)
+		c.bindAway(made[len(c.hosts):])
 	}
 	c.plugMany(here, func(*port) string { return "" })
 	c.settle()
 	progress("  %d ports on 3 hosts, %d on others after %v", c.ports, c.away, time.Since(began).Round(time.Second))
+}
+
+// bindAway binds ports to hosts that are away, by turns.
+func (c *cloud) bindAway(ports []port) {
+	db, err := store.Open(c.ctx, c.dsn, store.Options{})
+	c.must(err)
+	defer db.Close()
+	for i := len(c.strangers); i < 3; i++ {
+		h, err := db.SaveHost(c.ctx, signalbox.Host{DatapathID: signalbox.DatapathID(100 + i), Name: fmt.Sprintf("away%d", i+1),
+			TunnelIP: netip.AddrFrom4([4]byte{192, 0, 2, byte(100 + i)}), Managed: true})
+		c.must(err)
+		c.strangers = append(c.strangers, h)
+	}
+	there := make([]signalbox.Binding, len(ports))
+	for i, p := range ports {
+		there[i] = signalbox.Binding{PortID: uuid.MustParse(p.ID), HostID: c.strangers[i%len(c.strangers)].ID, Interface: p.vif().name, By: signalbox.ByInterfaceID}
+	}
+	c.must(db.Bind(c.ctx, there))
+	c.away += len(there)
 }
 
 // bulk creates ports in one request.

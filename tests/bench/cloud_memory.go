@@ -7,29 +7,41 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // memory is what the controller takes after the load, and after a restart, which must change nothing.
 func (c *cloud) memory(t *table) {
-	switches := 0.0
-	for _, h := range c.hosts {
-		switches += resident(c.stage, switchPID(c.stage, h.sw.Dir))
-	}
-	what := fmt.Sprintf("controller's memory at %d ports", c.ports)
-	t.addMemory(c, what+", grown to that", switches)
+	c.grown(t)
+	c.anew(t, c.restart(func() {}))
+}
+
+func (c *cloud) grown(t *table) { t.addMemory(c, "grown to that") }
+
+// restart ends the controller and starts it again, and returns how long it was then until every host was in sync.
+func (c *cloud) restart(meanwhile func()) time.Duration {
 	c.controller.stop()
-	took := timed(func() {
+	meanwhile()
+	return timed(func() {
 		c.controller = c.start()
 		c.settle()
 	})
-	t.addMemory(c, what+", started anew", switches)
+}
+
+// anew tells of a restart. Flow-mods are counted from the controller's start on.
+func (c *cloud) anew(t *table, took time.Duration) {
+	t.addMemory(c, "started anew")
 	sent := c.metric("signalbox_flow_mods_total")
 	t.add("  flow-mods that this restart sent", fmt.Sprintf("%.0f", sent), fmt.Sprintf("in sync after %.1f s", took.Seconds()), "", bound{}, 0)
 }
 
-func (t *table) addMemory(c *cloud, what string, switches float64) {
+func (t *table) addMemory(c *cloud, when string) {
+	switches := 0.0
+	for _, h := range c.hosts {
+		switches += resident(c.stage, switchPID(c.stage, h.sw.Dir))
+	}
 	rss := resident(c.stage, c.controller.cmd.Process.Pid)
-	t.add(what, fmt.Sprintf("%s resident, %s heap", megabytes(rss), megabytes(c.metric("go_memstats_heap_alloc_bytes"))),
+	t.add(fmt.Sprintf("controller's memory at %d ports, %s", c.ports+c.away, when), fmt.Sprintf("%s resident, %s heap", megabytes(rss), megabytes(c.metric("go_memstats_heap_alloc_bytes"))),
 		"the three ovs-vswitchd "+megabytes(switches), ratio(rss/switches), bound{}, 0)
 }
 

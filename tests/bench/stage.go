@@ -138,9 +138,12 @@ func (p *process) stop() {
 	}
 }
 
-// cpu is the time that the process's threads have run (proc(5), schedstat; nanoseconds, where stat has ticks).
-func (p *process) cpu() (ran time.Duration) {
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid)) // it fails on a bad pattern only
+// cpu is the time that the process's threads have run.
+func (p *process) cpu() time.Duration { return cpuTime(p.cmd.Process.Pid) }
+
+// cpuTime is the time that a process's threads have run (proc(5), schedstat; nanoseconds, where stat has ticks).
+func cpuTime(pid int) (ran time.Duration) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // it fails on a bad pattern only
 	for _, path := range threads {
 		var ns int64
 		if b, err := os.ReadFile(path); err == nil {

@@ -19,6 +19,7 @@ type wiretap struct {
 	mu      sync.Mutex
 	ports   map[string]time.Time // interface -> when the switch said that it is there
 	changes []time.Time          // when the controller began a change: a meter or a bundle
+	replied time.Time            // when the switch last replied to a barrier
 }
 
 // tap listens for a switch and passes everything on, both ways, to the controller's port.
@@ -78,8 +79,15 @@ func copyFrames(to, from net.Conn, look func(frame []byte)) {
 	}
 }
 
-// heard takes what a switch says: a port status (type 12) of a new port (OpenFlow 1.3.5, A.4.3 and A.2.1).
+// heard takes what a switch says: a barrier's reply (type 21), or a port status (type 12) of a new port (OpenFlow 1.3.5,
+// A.3.7, A.4.3 and A.2.1).
 func (w *wiretap) heard(frame []byte) {
+	if frame[1] == 21 {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.replied = time.Now()
+		return
+	}
 	if frame[1] != 12 || len(frame) < 48 || frame[8] != 0 {
 		return
 	}
@@ -119,6 +127,13 @@ func (w *wiretap) changeAfter(t time.Time) (at time.Time, ok bool) {
 		}
 	}
 	return at, false
+}
+
+// lastReply is when the switch last replied to a barrier.
+func (w *wiretap) lastReply() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.replied
 }
 
 // forget makes room.

@@ -14,6 +14,7 @@ psql:postgresql-client
 ip:iproute2
 ping:iputils-ping
 ethtool:ethtool
+iperf3:iperf3
 udhcpc:udhcpc
 dhclient:isc-dhcp-client
 tcpdump:tcpdump

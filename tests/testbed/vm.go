@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -176,6 +177,11 @@ func (vm *VM) Remove(ctx context.Context) error {
 	vm.lab.vms = slices.DeleteFunc(vm.lab.vms, func(o *VM) bool { return o == vm })
 	vm.lab.mu.Unlock()
 	return errors.Join(errs...)
+}
+
+// Spawn starts a daemon in the guest. It ends with the lab.
+func (vm *VM) Spawn(args ...string) (*Process, error) {
+	return vm.lab.spawn(vm.NS, args[0]+" of "+vm.Name, filepath.Join(vm.dir, args[0]+".out"), exec.Command(args[0], args[1:]...))
 }
 
 // Host is where the VM is plugged, or nil.
