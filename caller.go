@@ -1,10 +1,9 @@
 package signalbox
 
-// Caller is who asks, as far as it matters to the answer. What each may do is apiserver/neutron's policy.
+// Caller is who asks, as far as it matters to the answer.
 type Caller struct {
 	ProjectID string // never empty
 	Admin     bool   // may see and do everything, in every project
-	Service   bool   // another part of the cloud, as Nova is: it attends to the ports of every project
 	ReadOnly  bool   // may look at what the project has, and change nothing; not of an admin
 }
 

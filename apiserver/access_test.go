@@ -81,6 +81,23 @@ func TestWhoIsNotKnownIsSentToKeystone(t *testing.T) {
 	}
 }
 
+func TestWhoOnlyReadsChangesNothing(t *testing.T) {
+	h := without(apiserver.Config{}).Handler()
+	for _, what := range []string{"POST /v2.0/networks", "PUT /v2.0/ports/a", "DELETE /v2.0/ports/a", "PUT /v2.0/routers/a/add_router_interface"} {
+		method, path, _ := strings.Cut(what, " ")
+		r := httptest.NewRequest(method, path, strings.NewReader("{}"))
+		r.Header.Set("X-Roles", "reader")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != 403 || !strings.Contains(w.Body.String(), "PolicyNotAuthorized") {
+			t.Errorf("%s: %d %s", what, w.Code, w.Body)
+		}
+	}
+	if w := get(h, "/v2.0/", "X-Roles", "reader"); w.Code != 200 {
+		t.Errorf("a reader cannot read: %d", w.Code)
+	}
+}
+
 func TestWithoutKeystoneTheAnswerIs503(t *testing.T) {
 	h := without(apiserver.Config{Auth: doorkeeper{refuse: signalbox.Errorf(signalbox.Unavailable, "", "Keystone is gone")}}).Handler()
 	if w := get(h, "/v2.0/"); w.Code != 503 || !strings.Contains(w.Body.String(), "ServiceUnavailable") {

@@ -40,7 +40,7 @@ func (k *collection[T, S]) create(c echo.Context) error {
 	}
 	specs := make([]S, len(all))
 	for i, values := range all {
-		if err := k.allow(c, "create", values); err != nil {
+		if err := k.allow(c, wire.Create, values); err != nil {
 			return err
 		}
 		specs[i] = k.spec(values, nil)
@@ -111,7 +111,7 @@ func (k *collection[T, S]) update(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := k.allow(c, "update", values); err != nil {
+	if err := k.allow(c, wire.Update, values); err != nil {
 		return err
 	}
 	row, err := k.updates(c.Request().Context(), caller(c), id, k.spec(values, revision))
@@ -156,9 +156,12 @@ func (k *collection[T, S]) id(c echo.Context) (uuid.UUID, error) {
 func (k *collection[T, S]) view(c echo.Context) wire.View { return wire.View{Admin: caller(c).Admin} }
 
 // allow refuses attributes that are not the caller's to set.
-func (k *collection[T, S]) allow(c echo.Context, verb string, values wire.Values) error {
-	if names := k.wire.AdminOnly(values); len(names) > 0 && !caller(c).Admin {
-		rule := verb + "_" + k.wire.Name
+func (k *collection[T, S]) allow(c echo.Context, verb wire.Access, values wire.Values) error {
+	if names := k.wire.AdminOnly(values, verb); len(names) > 0 && !caller(c).Admin {
+		rule := "create_" + k.wire.Name
+		if verb == wire.Update {
+			rule = "update_" + k.wire.Name
+		}
 		return signalbox.Errorf(signalbox.Forbidden, "", "(rule:%s and rule:%s:%s) is disallowed by policy", rule, rule, names[0])
 	}
 	return nil

@@ -90,7 +90,8 @@ func acceptsJSON(next echo.HandlerFunc) echo.HandlerFunc {
 // callerKey is where a request's context keeps its caller.
 const callerKey = "caller"
 
-// authenticated is a handler that knows who asks, and that they do not ask too often.
+// authenticated is a handler that knows who asks, that they may change what it changes, if it does, and that they do not
+// ask too often. Whoever only reads is refused here, once for all URLs, before anything is looked up.
 func (s *Server) authenticated(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		who, err := s.Auth.Authenticate(c.Request())
@@ -98,6 +99,9 @@ func (s *Server) authenticated(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		c.Set(callerKey, who)
+		if method := c.Request().Method; who.ReadOnly && method != http.MethodGet && method != http.MethodHead {
+			return signalbox.Errorf(signalbox.Forbidden, "", "%s %s is disallowed by policy: the token's roles only read", method, c.Request().URL.Path)
+		}
 		if wait := s.pace.take(who.ProjectID, s.Now()); wait > 0 {
 			return tooMany(c, wait)
 		}

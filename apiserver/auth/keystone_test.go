@@ -149,8 +149,7 @@ func TestRolesSayWhoSomebodyIs(t *testing.T) {
 		"in capitals":        {[]string{"Member"}, signalbox.Caller{ProjectID: "p"}},
 		"a reader":           {[]string{"reader"}, signalbox.Caller{ProjectID: "p", ReadOnly: true}},
 		"an admin":           {[]string{"admin"}, signalbox.Caller{ProjectID: "p", Admin: true}},
-		"a service":          {[]string{"service", "x"}, signalbox.Caller{ProjectID: "p", Service: true, ReadOnly: true}},
-		"a service, as Nova": {[]string{"admin", "service"}, signalbox.Caller{ProjectID: "p", Service: true, Admin: true}},
+		"a service, as Nova": {[]string{"admin", "service"}, signalbox.Caller{ProjectID: "p", Admin: true}},
 	} {
 		token := strings.Join(test.roles, ",")
 		k.knows(token, test.roles...)

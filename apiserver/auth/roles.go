@@ -10,15 +10,14 @@ import (
 // Roles says what the names of roles mean here. They are Keystone's, which knows no difference between upper and
 // lower case. A role that is not named here means nothing.
 type Roles struct {
-	Admin   []string // may do everything
-	Service []string // other parts of the cloud
-	Member  []string // use what their project has
-	Reader  []string // look at it
+	Admin  []string // may do everything
+	Member []string // use what their project has
+	Reader []string // look at it
 }
 
 // DefaultRoles are those that Keystone makes itself.
 func DefaultRoles() Roles {
-	return Roles{Admin: []string{"admin"}, Service: []string{"service"}, Member: []string{"member"}, Reader: []string{"reader"}}
+	return Roles{Admin: []string{"admin"}, Member: []string{"member"}, Reader: []string{"reader"}}
 }
 
 // caller is who has these roles on a project; false: they mean nothing here.
@@ -28,7 +27,6 @@ func (r Roles) caller(project string, has []string) (signalbox.Caller, bool) {
 			return slices.ContainsFunc(has, func(h string) bool { return strings.EqualFold(h, name) })
 		})
 	}
-	admin, service, member, reader := any(r.Admin), any(r.Service), any(r.Member), any(r.Reader)
-	return signalbox.Caller{ProjectID: project, Admin: admin, Service: service, ReadOnly: !admin && !member},
-		admin || service || member || reader
+	admin, member, reader := any(r.Admin), any(r.Member), any(r.Reader)
+	return signalbox.Caller{ProjectID: project, Admin: admin, ReadOnly: !admin && !member}, admin || member || reader
 }

@@ -421,7 +421,7 @@ func serviceOwned(p *signalbox.Port, what string) error {
 // DeletePort deletes a port, but not one that came with something else. Floating IPs that stood for it stand for nothing then.
 func (s *Service) DeletePort(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64) error {
 	return s.db.Write(ctx, func(tx *store.Tx) error {
-		if _, err := ownPort(ctx, tx, c, id, "delete_port"); err != nil {
+		if _, err := visiblePort(ctx, tx, c, id); err != nil { // whoever sees it may: a network's owner can clear it
 			return err
 		}
 		p, err := tx.PortForUpdate(ctx, id) // or it could become a router's meanwhile

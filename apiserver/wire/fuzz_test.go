@@ -81,7 +81,7 @@ func check[T any](t *testing.T, r *Resource[T], body []byte, all []Values, err e
 		t.Fatalf("%q is not JSON, and was accepted", body)
 	}
 	for _, values := range all {
-		r.AdminOnly(values)
+		r.AdminOnly(values, verb)
 		for name, v := range values {
 			a := r.attribute(name)
 			if a.Access&verb == 0 {

@@ -23,7 +23,7 @@ const (
 	Required                     // one that creates must
 	Filter                       // a list can be narrowed by it
 	Sort                         // it can be ordered by it
-	AdminSet                     // only an admin may set it to other than its default
+	AdminSet                     // only an admin may set it to other than its default, or back to that
 	AdminOnly                    // only an admin may set it, filter by it or see it
 	Unshown                      // no answer has it
 )
@@ -195,8 +195,9 @@ func (a *Attribute[T]) read(raw any) (any, error) {
 	return value, err
 }
 
-// AdminOnly are the names, in order, of what values set that only an admin may: "attribute", or "attribute:part".
-func (r *Resource[T]) AdminOnly(values Values) []string {
+// AdminOnly are the names, in order, of what values set that only an admin may: "attribute", or "attribute:part". What a
+// create says is not set where it is the default; what an update says is, for the default may not be what there was.
+func (r *Resource[T]) AdminOnly(values Values, verb Access) []string {
 	var names []string
 	for i := range r.Attributes {
 		a := &r.Attributes[i]
@@ -204,7 +205,7 @@ func (r *Resource[T]) AdminOnly(values Values) []string {
 		if !given {
 			continue
 		}
-		if a.Access&AdminOnly != 0 || a.Access&AdminSet != 0 && v != a.Default {
+		if a.Access&AdminOnly != 0 || a.Access&AdminSet != 0 && (verb == Update || v != a.Default) {
 			names = append(names, a.Name)
 		}
 		if a.AdminParts != nil {

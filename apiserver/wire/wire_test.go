@@ -213,9 +213,16 @@ func TestOnlyWhatAnAdminMaySetNeedsOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Networks().AdminOnly(all[0]); !reflect.DeepEqual(got, want) {
+		if got := Networks().AdminOnly(all[0], Create); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v, want %v", body, got, want)
 		}
+	}
+}
+
+func TestNetworksAreTakenBackByAdminsOnly(t *testing.T) {
+	values, err := Networks().DecodeUpdate([]byte(`{"network":{"shared":false,"name":"x"}}`))
+	if got := Networks().AdminOnly(values, Update); err != nil || !reflect.DeepEqual(got, []string{"shared"}) {
+		t.Errorf("%v %v", got, err)
 	}
 }
 
@@ -232,7 +239,7 @@ func TestHowARouterAppearsOutsideIsForAdmins(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Routers().AdminOnly(values); !reflect.DeepEqual(got, want) {
+		if got := Routers().AdminOnly(values, Update); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v, want %v", body, got, want)
 		}
 	}

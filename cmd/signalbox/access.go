@@ -30,7 +30,6 @@ type access struct {
 	AdminRoles            list          `yaml:"admin_roles"`
 	MemberRoles           list          `yaml:"member_roles"`
 	ReaderRoles           list          `yaml:"reader_roles"`
-	ServiceRoles          list          `yaml:"service_roles"`
 
 	APITLSCert string  `yaml:"api_tls_cert"`
 	APITLSKey  string  `yaml:"api_tls_key"`
@@ -44,7 +43,7 @@ func defaultAccess() access {
 	join := func(names []string) list { return list(strings.Join(names, ",")) }
 	return access{
 		Auth: "noauth", KeystoneUserDomain: "Default", KeystoneProject: "service", KeystoneProjectDomain: "Default", KeystoneCache: time.Minute,
-		AdminRoles: join(roles.Admin), MemberRoles: join(roles.Member), ReaderRoles: join(roles.Reader), ServiceRoles: join(roles.Service),
+		AdminRoles: join(roles.Admin), MemberRoles: join(roles.Member), ReaderRoles: join(roles.Reader),
 		AtOnce: 1024,
 	}
 }
@@ -63,7 +62,6 @@ var accessSettings = []setting{
 	{"admin-roles", "roles that may do everything"},
 	{"member-roles", "roles that may use what their project has"},
 	{"reader-roles", "roles that may look at what their project has"},
-	{"service-roles", "roles of other parts of the cloud, as Nova is"},
 	{"api-tls-cert", "certificate of the API in PEM, with those between it and its authority; it is read anew when it changes"},
 	{"api-tls-key", "its key"},
 	{"api-requests-at-once", "requests that are answered at the same time"},
@@ -108,7 +106,7 @@ func (a *access) keystone() (apiserver.Authenticator, error) {
 		URL: a.KeystoneURL, PublicURL: a.KeystonePublicURL, TLS: authorities, Believe: a.KeystoneCache,
 		Account: auth.Account{Username: a.KeystoneUsername, Password: a.KeystonePassword, UserDomain: a.KeystoneUserDomain,
 			Project: a.KeystoneProject, ProjectDomain: a.KeystoneProjectDomain},
-		Roles: auth.Roles{Admin: a.AdminRoles.words(), Member: a.MemberRoles.words(), Reader: a.ReaderRoles.words(), Service: a.ServiceRoles.words()},
+		Roles: auth.Roles{Admin: a.AdminRoles.words(), Member: a.MemberRoles.words(), Reader: a.ReaderRoles.words()},
 	})
 }
 
