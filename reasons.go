@@ -27,6 +27,7 @@ const (
 	ReasonDefaultName     Reason = "default's name"     // the default security group keeps its name
 	ReasonRuleExists      Reason = "rule exists"        // another rule of the group allows just the same
 	ReasonNothingToTag    Reason = "nothing to tag"     // the resource whose tags were asked for is not there
+	ReasonStillInGroups   Reason = "still in groups"    // port security cannot go before the port's security groups
 	ReasonUnknownFilter   Reason = "unknown filter"     // a list was asked by an attribute that it cannot be filtered or sorted by
 	ReasonBusy            Reason = "try again"          // a transaction lost against others too often
 	ReasonDatabase        Reason = "database not there" // no connection, or it broke
@@ -64,6 +65,7 @@ const (
 	ReasonRuleTwice        Reason = "rule twice"         // a request has two rules that allow the same
 	ReasonServicePort      Reason = "service port"       // the port belongs to a service and lives as long as that
 	ReasonRevisionMismatch Reason = "revision mismatch"  // the row has changed since the client read it
+	ReasonGroupsSecured    Reason = "groups secured"     // security groups are part of port security, and so need it
 	ReasonPairsSecured     Reason = "pairs secured"      // address pairs widen port security, and so need it
 	ReasonTooManyPairs     Reason = "too many pairs"     // more address pairs than a port may have
 	ReasonDuplicatePair    Reason = "duplicate pair"     // an address pair is there twice

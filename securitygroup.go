@@ -140,6 +140,15 @@ func (p Protocol) Number() (n uint8, said bool) {
 	return uint8(number), err == nil
 }
 
+// OnlyIPv6 reports whether no IPv4 packet is of the protocol.
+func (p Protocol) OnlyIPv6() bool {
+	switch n, _ := p.Number(); n {
+	case 41, 43, 44, ProtocolICMPv6, 59, 60:
+		return true
+	}
+	return false
+}
+
 // HasPorts reports whether rules of the protocol can have ports.
 func (p Protocol) HasPorts() bool {
 	switch n, _ := p.Number(); n {

@@ -195,6 +195,55 @@ func name(e *signalbox.Error) string {
 	case signalbox.ReasonTooMany:
 		return "HTTPTooManyRequests"
 	}
+	return groupsName(e)
+}
+
+// groupsName is name for what concerns security groups.
+func groupsName(e *signalbox.Error) string {
+	switch e.Reason {
+	case signalbox.ReasonGroupInUse:
+		return "SecurityGroupInUse"
+	case signalbox.ReasonDefaultExists:
+		return "SecurityGroupDefaultAlreadyExists"
+	case signalbox.ReasonKeepDefault:
+		return "SecurityGroupCannotRemoveDefault"
+	case signalbox.ReasonDefaultName:
+		return "SecurityGroupCannotUpdateDefault"
+	case signalbox.ReasonGroupsSecured:
+		return "PortSecurityAndIPRequiredForSecurityGroups"
+	case signalbox.ReasonStillInGroups:
+		return "PortSecurityPortHasSecurityGroup"
+	case signalbox.ReasonRuleExists:
+		return "SecurityGroupRuleExists"
+	case signalbox.ReasonInvalidProtocol:
+		return "SecurityGroupRuleInvalidProtocol"
+	case signalbox.ReasonInvalidEtherType:
+		return "SecurityGroupRuleInvalidEtherType"
+	case signalbox.ReasonInvalidPort:
+		return "SecurityGroupInvalidPortValue"
+	case signalbox.ReasonInvalidRange:
+		return "SecurityGroupInvalidPortRange"
+	case signalbox.ReasonInvalidICMP:
+		return "SecurityGroupInvalidIcmpValue"
+	case signalbox.ReasonICMPWithoutType:
+		return "SecurityGroupMissingIcmpType"
+	case signalbox.ReasonPortsOfNothing:
+		return "SecurityGroupProtocolRequiredWithPorts"
+	case signalbox.ReasonPortlessProtocol:
+		return "SecurityGroupInvalidProtocolForPort"
+	case signalbox.ReasonInvalidCIDR:
+		return "InvalidCIDR"
+	case signalbox.ReasonFamilyConflict:
+		return "SecurityGroupRuleParameterConflict"
+	case signalbox.ReasonProtocolConflict:
+		return "SecurityGroupEthertypeConflictWithProtocol"
+	case signalbox.ReasonManyRemotes:
+		return "SecurityGroupMultipleRemoteEntites"
+	case signalbox.ReasonManyGroups:
+		return "SecurityGroupNotSingleGroupRules"
+	case signalbox.ReasonRuleTwice:
+		return "DuplicateSecurityGroupRuleInPost"
+	}
 	return nameOfKind(e)
 }
 
@@ -246,6 +295,10 @@ func title(resource string) string {
 		return "HTTP"
 	case "floatingip":
 		return "Floating IP"
+	case "security_group":
+		return "Security Group"
+	case "security_group_rule":
+		return "Security Group Rule"
 	}
 	return strings.ToUpper(resource[:1]) + resource[1:]
 }

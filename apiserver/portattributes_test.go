@@ -126,7 +126,7 @@ func TestPortSecurityAndAddressPairs(t *testing.T) {
 		t.Errorf("the pair of the port's own MAC does not follow it: %v", first)
 	}
 	c.refused(409, "AddressPairAndPortSecurityRequired", "PUT", portURL(p), object{"port": object{security: false}})
-	c.has(c.updatePort(p, object{security: false, pairs: nil}), object{security: false, pairs: []any{}})
+	c.has(c.updatePort(p, object{security: false, pairs: nil, "security_groups": []any{}}), object{security: false, pairs: []any{}})
 	c.refused(409, "AddressPairAndPortSecurityRequired", "PUT", portURL(p), object{"port": object{pairs: []any{object{"ip_address": "10.0.0.9"}}}})
 	c.updatePort(p, object{security: true, pairs: []any{object{"ip_address": "10.0.0.9"}}})
 

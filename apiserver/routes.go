@@ -17,6 +17,7 @@ type route struct {
 func (s *Server) routes() []route {
 	networks, subnets, ports := s.networks(), s.subnets(), s.ports()
 	routers, floating := s.routers(), s.floatingIPs()
+	groups, rules := s.securityGroups(), s.rules()
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return slices.Concat([]route{
 		{get, "/", s.versions},
@@ -67,6 +68,20 @@ func (s *Server) routes() []route {
 		{get, "/v2.0/floatingips/:id", floating.show},
 		{put, "/v2.0/floatingips/:id", floating.update},
 		{del, "/v2.0/floatingips/:id", floating.remove},
+
+		{get, "/v2.0/security-groups", groups.list},
+		{post, "/v2.0/security-groups", groups.create},
+		{put, "/v2.0/security-groups", groups.none},
+		{del, "/v2.0/security-groups", groups.none},
+		{get, "/v2.0/security-groups/:id", groups.show},
+		{put, "/v2.0/security-groups/:id", groups.update},
+		{del, "/v2.0/security-groups/:id", groups.remove},
+
+		{get, "/v2.0/security-group-rules", rules.list},
+		{post, "/v2.0/security-group-rules", rules.create},
+		{del, "/v2.0/security-group-rules", rules.none},
+		{get, "/v2.0/security-group-rules/:id", rules.show},
+		{del, "/v2.0/security-group-rules/:id", rules.remove},
 	},
 		tagRoutes("networks", networks), tagRoutes("subnets", subnets), tagRoutes("ports", ports),
 		tagRoutes("routers", routers), tagRoutes("floatingips", floating),

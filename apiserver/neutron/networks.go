@@ -64,6 +64,9 @@ func (s *Service) createNetwork(ctx context.Context, tx *store.Tx, c signalbox.C
 	if n.MTU, err = s.mtu(n.Segment.Type, or(spec.MTU, 0)); err != nil {
 		return err
 	}
+	if _, err := s.defaultGroups(ctx, tx, project); err != nil { // to be there when the network's first port comes
+		return err
+	}
 	return tx.InsertNetwork(ctx, n)
 }
 

@@ -10,7 +10,8 @@ import (
 
 // talks reports whether a request is about what goes over a port's wire.
 func (spec *PortSpec) talks() bool {
-	return spec.PortSecurity != nil || spec.Pairs != nil || spec.DHCPOptions != nil || spec.Host != nil || spec.VNIC != nil
+	return spec.PortSecurity != nil || spec.Pairs != nil || spec.DHCPOptions != nil || spec.Host != nil || spec.VNIC != nil ||
+		len(or(spec.SecurityGroups, nil)) > 0
 }
 
 // attributes gives a port what a request says beside its name, its place in the network and its addresses. The port has

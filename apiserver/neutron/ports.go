@@ -25,7 +25,8 @@ type PortSpec struct {
 	DHCPOptions                  *[]signalbox.DHCPOption  // what is to change of them
 	Host, Profile                *string
 	VNIC                         *signalbox.VNICType
-	Tags                         *[]string // at create only
+	Tags                         *[]string    // at create only
+	SecurityGroups               *[]uuid.UUID // nil in it: whatever holds when nobody says
 	Revision                     *int64
 }
 
@@ -67,6 +68,9 @@ func (s *Service) createTogether(ctx context.Context, wishes []portWish) ([]sign
 				return err
 			}
 		}
+		if err := s.joinGroups(ctx, tx, wishes, ports); err != nil {
+			return err
+		}
 		return tx.InsertPorts(ctx, ports)
 	})
 	return made, err
@@ -80,6 +84,9 @@ func (s *Service) createInTurn(ctx context.Context, wishes []portWish) ([]signal
 		for i := range wishes {
 			p := &made[i]
 			if err := s.planPort(ctx, tx, seen, wishes[i], p); err != nil {
+				return err
+			}
+			if err := s.joinGroups(ctx, tx, wishes[i:i+1], []*signalbox.Port{p}); err != nil {
 				return err
 			}
 			if err := inUse(p, exhausted(p.NetworkID, tx.InsertPort(ctx, p))); err != nil {
@@ -332,12 +339,12 @@ func (s *Service) UpdatePort(ctx context.Context, c signalbox.Caller, id uuid.UU
 		if err := mayUpdatePort(c, n, p, &spec); err != nil {
 			return err
 		}
-		return updatePort(ctx, tx, n, p, &spec)
+		return updatePort(ctx, tx, c, n, p, &spec)
 	})
 	return p, err
 }
 
-func updatePort(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signalbox.Port, spec *PortSpec) (err error) {
+func updatePort(ctx context.Context, tx *store.Tx, c signalbox.Caller, n *signalbox.Network, p *signalbox.Port, spec *PortSpec) (err error) {
 	before := *p
 	set(&p.Name, spec.Name)
 	set(&p.Description, spec.Description)
@@ -347,7 +354,15 @@ func updatePort(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *sign
 	if set(&p.MAC, spec.MAC); p.MAC != before.MAC {
 		p.Pairs = renamed(p.Pairs, before.MAC, p.MAC)
 	}
+	if spec.SecurityGroups != nil {
+		if err := moveToGroups(ctx, tx, c, p, *spec.SecurityGroups); err != nil {
+			return err
+		}
+	}
 	if err := attributes(ctx, tx, p, spec); err != nil {
+		return err
+	}
+	if err := mayBeInGroups(p, spec); err != nil {
 		return err
 	}
 	switch {

@@ -31,6 +31,7 @@ func Ports() *Resource[signalbox.Port] {
 		{Name: "binding:profile", Kind: profile(), Access: Create | Update | AdminOnly, Value: func(p *P) any { return p.Profile }},
 		{Name: "binding:vif_type", Kind: oneOf(signalbox.VIFUnbound, signalbox.VIFOVS, signalbox.VIFFailed), Access: AdminOnly, Value: func(p *P) any { return p.VIF.Type() }},
 		{Name: "binding:vif_details", Kind: vifDetails(), Access: AdminOnly, Value: func(p *P) any { return p.VIF }},
+		{Name: "security_groups", Kind: groups(), Access: Create | Update | Filter, Value: func(p *P) any { return p.SecurityGroups }},
 	},
 		tagged(Create, func(p *P) []string { return p.Tags }),
 		stamped(func(p *P) *signalbox.Meta { return &p.Meta }),

@@ -1,5 +1,5 @@
 // Package wire is JSON in and out. What a resource's attributes are called, who may set them and when, and
-// what values they take is data (network.go, subnet.go, port.go, router.go, floatingip.go); one decoder and one encoder read it. The
+// what values they take is data (network.go, port.go, securitygroup.go …); one decoder and one encoder read it. The
 // same data says which filters a list takes, and can be turned into an OpenAPI document.
 package wire
 

@@ -20,6 +20,8 @@ func TestAttributeTablesAreConsistent(t *testing.T) {
 	checkTable(t, Subnets())
 	checkTable(t, Ports())
 	checkTable(t, Routers())
+	checkTable(t, SecurityGroups())
+	checkTable(t, SecurityGroupRules())
 }
 
 func checkTable[T any](t *testing.T, r *Resource[T]) {
