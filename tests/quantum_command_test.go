@@ -19,7 +19,7 @@ import (
 )
 
 // TestQuantumCommand: the quantum command, as it is built, does and prints what testdata/quantum_session.txt says,
-// whether it is told where the server is or asks a real Keystone.
+// of a server that lets everybody in and of one that asks a real Keystone; and Keystone tells it where that one is.
 func TestQuantumCommand(t *testing.T) {
 	binary, err := testbed.Build(t.Context(), t.TempDir())
 	if err != nil {
@@ -30,21 +30,29 @@ func TestQuantumCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := func(t *testing.T) string {
-		return serve(t, binary, "apiserver", "--database-url", storetest.StartForTest(t), "--tenant-network-types", "vlan",
-			"--network-vlan-ranges", "default:100:299", "--log-level", "error").url
+	api := func(t *testing.T, access ...string) string {
+		return serve(t, binary, append([]string{"apiserver", "--database-url", storetest.StartForTest(t), "--tenant-network-types", "vlan",
+			"--network-vlan-ranges", "default:100:299", "--log-level", "error"}, access...)...).url
 	}
-	t.Run("told where the server is", func(t *testing.T) {
+	t.Run("let in by the server", func(t *testing.T) {
 		plays(t, quantum, string(session), "OS_URL="+api(t))
 	})
-	t.Run("sent there by Keystone", func(t *testing.T) {
+	t.Run("let in by Keystone", func(t *testing.T) {
 		k := keystone.Start(t)
-		k.Endpoint("network", api(t))
-		k.User("alice", "secret", k.Project("demo"), "member", "admin")
+		k.User("neutron", "of the server", k.Project("service"), "admin")
+		url := api(t, "--auth", "keystone", "--keystone-url", k.URL, "--keystone-username", "neutron", "--keystone-password", "of the server")
+		k.Endpoint("network", url)
+		demo := k.Project("demo")
+		k.User("alice", "secret", demo, "member", "admin")
+		k.User("bob", "secret", demo, "member")
+		// With one token: with one for each command it would be Keystone's speed that is tested.
+		plays(t, quantum, string(session), "OS_URL="+url, "OS_TOKEN="+k.Token("alice", "secret", "demo"))
 		who := []string{"OS_USERNAME=alice", "OS_PASSWORD=secret", "OS_TENANT_NAME=demo"}
-		plays(t, quantum, string(session), append(who, "OS_AUTH_URL="+k.URL)...)
-		plays(t, quantum, "$ quantum net-list -f json\n[]\n", append(who, "OS_AUTH_URL="+strings.TrimSuffix(k.URL, "/v3"))...)
+		plays(t, quantum, "$ quantum net-create net1\nCreated a new network:\n| name | net1 |\n", append(who, "OS_AUTH_URL="+k.URL)...)
+		plays(t, quantum, "$ quantum net-list -f value -c name\nnet1\n", append(who, "OS_AUTH_URL="+strings.TrimSuffix(k.URL, "/v3"))...)
 		plays(t, quantum, "$ quantum net-list\n! The request you have made requires authentication.\nexit 1\n", append(who, "OS_AUTH_URL="+k.URL, "OS_PASSWORD=wrong")...)
+		plays(t, quantum, "$ quantum net-create net-ext -- --router:external=True\n! <what> is disallowed by policy\nexit 1\n", append(who, "OS_AUTH_URL="+k.URL, "OS_USERNAME=bob")...)
+		plays(t, quantum, "$ quantum net-list\n! The request you have made requires authentication.\nexit 1\n", "OS_URL="+url, "OS_TOKEN=nonsense")
 	})
 }
 
