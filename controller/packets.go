@@ -103,6 +103,7 @@ func (l *loop) dhcpFacts(key signalbox.PortKey) ([]dhcp.Facts, uuid.UUID) {
 			MAC: p.MAC, Addr: ip.Addr, Subnet: subnet,
 			Server: addressIn(server, ip.SubnetID), ServerMAC: server.MAC,
 			MTU: n.MTU, Hostname: hostName(ip.Addr), Domain: l.c.cfg.Domain, Lease: l.c.cfg.Lease,
+			Options: p.DHCPOptions,
 		})
 	}
 	return out, id

@@ -24,10 +24,11 @@ type Facts struct {
 	Subnet    *signalbox.Subnet // that Addr is from; not changed
 	Server    netip.Addr        // the address of the subnet's DHCP port
 	ServerMAC signalbox.MAC
-	MTU       int           // bytes; 0: not said
-	Hostname  string        // "": not said
-	Domain    string        // "": not said
-	Lease     time.Duration // zero or less: for ever
+	MTU       int                    // bytes; 0: not said
+	Hostname  string                 // "": not said
+	Domain    string                 // "": not said
+	Lease     time.Duration          // zero or less: for ever
+	Options   []signalbox.DHCPOption // of the port, which come before the subnet's; not changed
 }
 
 func (f *Facts) served() bool {

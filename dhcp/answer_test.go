@@ -494,6 +494,7 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(frame)
 	}
 	facts := []Facts{fact()}
+	facts[0].Options = []signalbox.DHCPOption{{Version: 4, Name: "bootfile-name", Value: "pxelinux.0"}, {Version: 4, Name: "router"}, {Version: 4, Name: "server-ip-address"}}
 	facts[0].Subnet.HostRoutes = []signalbox.Route{{Destination: netip.MustParsePrefix("192.168.5.0/24"), NextHop: ip("10.0.0.250")}}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		before := bytes.Clone(frame)

@@ -29,7 +29,8 @@ type reply struct {
 	dhcpv4.DHCPv4
 	request *request
 	facts   *Facts
-	room    int // bytes left for options
+	room    int              // bytes left for options
+	own     map[uint8][]byte // what the port's owner has said, once that is added
 }
 
 func (r *request) newReply(f *Facts, t dhcpv4.MessageType) *reply {
@@ -72,9 +73,10 @@ func (a *reply) addLease() {
 	a.add(dhcpv4.OptRebindingTimeValue(seconds * 7 / 8 * time.Second)) // T2
 }
 
-// addConfiguration adds what the client needs to reach anything, asked for or not, and then what it
-// asked for. A client without a parameter request list is taken to ask for everything.
+// addConfiguration adds what the port's owner has chosen, what the client needs to reach anything, asked for or not, and then
+// what it asked for. A client without a parameter request list is taken to ask for everything.
 func (a *reply) addConfiguration() {
+	a.addChosen()
 	s := a.facts.Subnet
 	gateway, routes := routes(s)
 	a.add(dhcpv4.OptSubnetMask(net.CIDRMask(s.CIDR.Bits(), 32)))
@@ -116,6 +118,9 @@ func (a *reply) echo(code dhcpv4.OptionCode) {
 
 // put counts two bytes for each part of 255 that a long value is cut into (RFC 3396).
 func (a *reply) put(code dhcpv4.OptionCode, value []byte) {
+	if _, said := a.own[code.Code()]; said {
+		return
+	}
 	need := len(value) + 2*max(1, (len(value)+254)/255)
 	if need > a.room {
 		return

@@ -20,6 +20,7 @@ func TestDHCP(t *testing.T) {
 	for _, client := range []testbed.Client{testbed.Udhcpc, testbed.Dhclient} {
 		w.script(t, "a lease for "+string(client), func(s *script) { getsLease(s, client) })
 	}
+	w.script(t, "options of a port", getsOptions)
 	w.script(t, "the wrong MAC gets nothing", wrongMACGetsNothing)
 	w.script(t, "a flood delays nobody else", floodDelaysNobody)
 }
@@ -59,6 +60,26 @@ func getsLease(s *script, client testbed.Client) {
 		}
 	}
 	s.reaches(g, peer)
+}
+
+// getsOptions: what is said of a port comes before what is said of its subnet, and an empty router is none.
+func getsOptions(s *script) {
+	n := s.network(signalbox.VXLAN)
+	g := s.port(n, testbed.Port{Options: []testbed.Option{{Name: "router"}, {Name: "dns-server", Value: "192.0.2.7,192.0.2.8"}, {Name: "26", Value: "1300"},
+		{Name: "ntp-server", Value: "192.0.2.9"}, {Name: "bootfile-name", Value: "pxelinux.0"}, {Name: "server-ip-address", Value: "192.0.2.10"},
+		{Name: "no-such-option", Value: "x"}}})
+	s.must(g.Plug(s.ctx, s.h1, byID(g)))
+	s.becomes(g, signalbox.Active)
+	lease, err := g.DHCP(s.ctx, testbed.Udhcpc, patience, "-O", "ntpsrv", "-O", "bootfile")
+	s.must(err)
+	if lease.Router != "" || lease.MTU != 1300 || !slices.Equal(lease.DNS, []string{"192.0.2.7", "192.0.2.8"}) {
+		s.Errorf("router %q, MTU %d, DNS %q", lease.Router, lease.MTU, lease.DNS)
+	}
+	for name, want := range map[string]string{"ntpsrv": "192.0.2.9", "bootfile": "pxelinux.0", "boot_file": "pxelinux.0", "siaddr": "192.0.2.10"} {
+		if got := lease.Everything[name]; got != want {
+			s.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
 }
 
 func wrongMACGetsNothing(s *script) {
