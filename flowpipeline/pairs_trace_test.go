@@ -8,7 +8,9 @@ func TestAddressPairsWidenWhatAPortMaySay(t *testing.T) {
 	l := newLab(t, loadTopology(t, "testdata/pairs.txt"))
 	const vrrp, vrrp6, all = "00:00:5e:00:01:07", "00:00:5e:00:02:07", ",eth_dst=ff:ff:ff:ff:ff:ff,"
 	as := func(mac, more string) string { return l.in("vm1") + ",eth_src=" + mac + all + more }
-	arpOf := func(mac, ip string) string { return "arp,arp_op=1,arp_sha=" + mac + ",arp_spa=" + ip + ",arp_tpa=" + ip }
+	arpOf := func(mac, ip string) string {
+		return "arp,arp_op=1,arp_sha=" + mac + ",arp_spa=" + ip + ",arp_tpa=" + ip
+	}
 	own := l.mac("vm1")
 	const everybody = "tap3 + tap4 + tap5 + vxlan 1001 to 192.0.2.2"
 	l.play(t, []scene{
