@@ -366,7 +366,11 @@ func TestMembersSeeAndDoOnlyWhatIsTheirs(t *testing.T) {
 	taken := admin.create("port", object{"network_id": own, "project_id": "o"})
 	other.must(200, "GET", "/v2.0/ports/"+taken["id"].(string), nil)
 	member.must(200, "GET", "/v2.0/ports/"+taken["id"].(string), nil) // on the member's own network
-	member.refused(403, "PolicyNotAuthorized", "DELETE", "/v2.0/ports/"+taken["id"].(string), nil)
+	member.refused(403, "PolicyNotAuthorized", "PUT", "/v2.0/ports/"+taken["id"].(string), object{"port": object{"name": "x"}})
+	member.must(204, "DELETE", "/v2.0/ports/"+taken["id"].(string), nil)
+	lent := admin.network(object{"project_id": "m", "shared": true})
+	member.refused(403, "PolicyNotAuthorized", "PUT", "/v2.0/networks/"+lent, object{"network": object{"shared": false}})
+	member.must(200, "PUT", "/v2.0/networks/"+lent, object{"network": object{"name": "mine"}})
 }
 
 func TestIfMatchGuardsUpdateAndDelete(t *testing.T) {
