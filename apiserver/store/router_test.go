@@ -64,7 +64,7 @@ func TestRouterAndItsInterfacesAreReadAsWritten(t *testing.T) {
 	}
 	r.Routes, r.Name, r.AdminStateUp = nil, "renamed", false
 	l.write(func(tx *store.Tx) error { return tx.UpdateRouter(l.ctx, r) })
-	if got := router(); r.Revision != 2 || !reflect.DeepEqual(got, r) {
+	if got := router(); r.Revision != 3 || !reflect.DeepEqual(got, r) {
 		t.Errorf("got  %+v\nwant %+v", got, r)
 	}
 	h := l.host(1)
