@@ -44,6 +44,7 @@ func measureRouters(s *stage, t *table) {
 	x := many.all.Seconds() / few.all.Seconds()
 	t.add("  that against one router", milliseconds(many.all), "at one router "+milliseconds(few.all), ratio(x), bound{}, 0)
 	c.anew(t, many.restart)
+	t.add("  gateways that it moved, as of hosts that did not come back in time", fmt.Sprintf("%.0f", c.metric("signalbox_gateway_moves_total")), "", "", bound{}, 0)
 }
 
 // reachOutside gives each host a bridge to the external network.

@@ -50,7 +50,7 @@ func (c *region) floating(t *table) floating {
 	both := func(part func(association) time.Duration) string {
 		return fmt.Sprintf("%s (%s)", milliseconds(of(part, 50)), milliseconds(of(part, 90)))
 	}
-	flows, theirs, restart := c.byHand(c.associate(samples), samples) // it stays: a restart is to change nothing
+	flows, theirs, restart := c.byHand(c.associate(samples), samples/2) // it stays: a restart is to change nothing
 	f := floating{all: of(func(a association) time.Duration { return a.all }, 50), restart: restart}
 	them := median(theirs)
 	t.add(fmt.Sprintf("floating IP create → ACTIVE, routers: %d, ports: %d, p50 (p90)", len(c.routers), c.ports+c.away), both(func(a association) time.Duration { return a.all }),

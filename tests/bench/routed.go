@@ -78,7 +78,7 @@ const servicePort = 5201
 
 // throughput alternates plain and routed TCP on each path.
 func (l *lab) throughput(t *table, paths []path) {
-	const rounds = 15
+	const rounds = 9
 	for _, m := range l.bed.VMs() {
 		_, err := m.Spawn("iperf3", "-s", "-p", fmt.Sprint(servicePort))
 		l.must(err)
@@ -163,7 +163,7 @@ func (l *lab) switchCPU() (ran time.Duration) {
 // firstPackets takes, on each path in turn, the first round trip of a new flow while no switch remembers any, and the
 // second.
 func (l *lab) firstPackets(t *table, paths []path) {
-	const rounds = 60
+	const rounds = 40
 	for _, m := range l.bed.VMs() {
 		l.echo(m)
 	}
