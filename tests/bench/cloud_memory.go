@@ -32,6 +32,11 @@ func (c *cloud) restart(meanwhile func()) time.Duration {
 func (c *cloud) anew(t *table, took time.Duration) {
 	t.addMemory(c, "started anew")
 	sent := c.metric("signalbox_flow_mods_total")
+	if sent > 0 { // what was found, and what was done then
+		log, err := os.ReadFile(c.controller.log)
+		c.must(err)
+		progress("  the controller's log since its restart:\n%s", log)
+	}
 	t.add("  flow-mods that this restart sent", fmt.Sprintf("%.0f", sent), fmt.Sprintf("in sync after %.1f s", took.Seconds()), "", bound{}, 0)
 }
 
