@@ -83,7 +83,7 @@ func TestGatewayIsReadAsWrittenWithItsRouter(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, p)
 	}
 	want := &signalbox.Gateway{PortID: p.ID, NetworkID: ext.NetworkID, FixedIPs: p.FixedIPs, EnableSNAT: true, Zone: 1}
-	if got := l.readRouter(r.ID); !reflect.DeepEqual(got, r) || !reflect.DeepEqual(got.Gateway, want) || r.Revision != 2 || !has() {
+	if got := l.readRouter(r.ID); !reflect.DeepEqual(got, r) || !reflect.DeepEqual(got.Gateway, want) || r.Revision != 3 || !has() {
 		t.Errorf("got  %+v\nwant %+v", got, r)
 	}
 	if got := read(l, func(tx *store.Tx) ([]signalbox.Port, error) { return tx.RouterPorts(l.ctx, r.ID) }); len(got) != 1 || got[0].ID != inside.ID {
@@ -98,12 +98,12 @@ func TestGatewayIsReadAsWrittenWithItsRouter(t *testing.T) {
 		r.Gateway.EnableSNAT = false
 		return tx.UpdateGateway(l.ctx, r)
 	})
-	if got := l.readRouter(r.ID); !reflect.DeepEqual(got, r) || !reflect.DeepEqual(got.Gateway.FixedIPs, p.FixedIPs) || got.Gateway.EnableSNAT || r.Revision != 3 {
+	if got := l.readRouter(r.ID); !reflect.DeepEqual(got, r) || !reflect.DeepEqual(got.Gateway.FixedIPs, p.FixedIPs) || got.Gateway.EnableSNAT || r.Revision != 4 {
 		t.Errorf("got  %+v\nwant %+v", got, r)
 	}
 
 	l.must(l.clearGateway(r))
-	if got := l.readRouter(r.ID); !reflect.DeepEqual(got, r) || got.Gateway != nil || r.Revision != 4 || has() {
+	if got := l.readRouter(r.ID); !reflect.DeepEqual(got, r) || got.Gateway != nil || r.Revision != 5 || has() {
 		t.Errorf("got  %+v\nwant %+v", got, r)
 	}
 	l.refused(l.db.Read(l.ctx, func(tx *store.Tx) error { _, err := tx.Port(l.ctx, p.ID); return err }), signalbox.NotFound, "")

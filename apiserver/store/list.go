@@ -52,7 +52,8 @@ var networkList = listing{
 
 var subnetList = listing{
 	resource: "subnet", table: "s", sel: selectSubnet,
-	visible: "(s.project_id = %[1]s OR EXISTS (SELECT FROM networks n WHERE n.id = s.network_id AND (n.shared OR n.external)))",
+	visible: `s.id IN (SELECT id FROM subnets WHERE project_id = %[1]s
+	      UNION ALL SELECT v.id FROM networks n JOIN subnets v ON v.network_id = n.id WHERE n.shared OR n.external)`,
 	columns: map[string]column{
 		"id":                {expr: "s.id", typ: "uuid"},
 		"name":              {expr: "s.name", typ: "text"},
@@ -76,7 +77,8 @@ var subnetList = listing{
 
 var portList = listing{
 	resource: "port", table: "p", sel: selectPort,
-	visible: "(p.project_id = %[1]s OR EXISTS (SELECT FROM networks n WHERE n.id = p.network_id AND n.project_id = %[1]s))",
+	visible: `p.id IN (SELECT id FROM ports WHERE project_id = %[1]s
+	      UNION ALL SELECT v.id FROM networks n JOIN ports v ON v.network_id = n.id WHERE n.project_id = %[1]s)`,
 	columns: map[string]column{
 		"id":                {expr: "p.id", typ: "uuid"},
 		"name":              {expr: "p.name", typ: "text"},
