@@ -97,3 +97,43 @@ func pgbench(b *testing.B, dsn string, clients int) float64 {
 	}
 	return tps
 }
+
+// BenchmarkPortList is GET /v2.0/ports without a network: all of 10,000 ports, and pages of 1,000 out of 100,000.
+func BenchmarkPortList(b *testing.B) {
+	for _, size := range []struct {
+		ports   int
+		queries []string
+	}{
+		{10_000, []string{""}},
+		{100_000, []string{"limit=1000", "limit=1000&marker=", "limit=1000&sort_key=name&sort_dir=asc&marker=", "limit=1000&sort_key=created_at&sort_dir=desc&marker=",
+			"limit=1000&device_owner=compute:nova&marker=", "limit=1000&project_id=p1", "device_id=vm", "fixed_ips=ip_address_substr%3D0.0.51&limit=1000"}},
+	} {
+		dsn := storetest.StartForTest(b)
+		db, err := sql.Open("postgres", dsn)
+		if err != nil {
+			b.Fatal(err)
+		}
+		fill(b, db, size.ports)
+		var middle string
+		if err := db.QueryRow(`SELECT id FROM ports ORDER BY id OFFSET $1 LIMIT 1`, size.ports/2).Scan(&middle); err != nil {
+			b.Fatal(err)
+		}
+		db.Close()
+		c := &client{t: b, handler: newServer(b, dsn, settings)}
+		guest := c.as(map[string]string{"X-Project-Id": "p1", "X-Roles": "member"})
+		for _, query := range size.queries {
+			if strings.HasSuffix(query, "marker=") {
+				query += middle
+			}
+			for name, who := range map[string]*client{"admin": c, "member": guest} {
+				b.Run(strconv.Itoa(size.ports)+"/"+name+"?"+strings.TrimSuffix(query, middle), func(b *testing.B) {
+					for b.Loop() {
+						if status, _, answer := who.raw(http.MethodGet, "/v2.0/ports?"+query, nil); status != http.StatusOK {
+							b.Fatalf("%d %.200s", status, answer)
+						}
+					}
+				})
+			}
+		}
+	}
+}
