@@ -258,6 +258,9 @@ func (r *Resource[T]) AppendAll(b []byte, vs []T, view View, links ...Link) []by
 			b = append(b, ',')
 		}
 		b = r.Append(b, &vs[i], view)
+		if i == 0 {
+			b = slices.Grow(b, len(b)*len(vs)) // the others are about as long
+		}
 	}
 	b = append(b, ']')
 	if len(links) > 0 {
