@@ -137,7 +137,7 @@ func readAddressPair(v any) (p signalbox.AddressPair, err error) {
 		case "ip_address":
 			p.Prefix, err = readAddrOrBlock(v)
 		default:
-			err = fmt.Errorf("Unrecognized attribute(s) '%s'", shown(key))
+			err = fmt.Errorf("unrecognized attribute(s) '%s'", shown(key))
 		}
 		if err != nil {
 			return p, err
