@@ -312,7 +312,7 @@ func TestConnectionKeepsItsTranslationUntilItIsFlushed(t *testing.T) {
 	x.steps(step{"in", "udp F:4000 > X:53", "udp G:4000 > X:53 +new+trk+snat"})
 	mustApply(t, x.c, Change{Adds: []flow.Flow{from(1, snat("P"))}})
 	x.steps(step{"in", "udp F:4000 > X:53", "udp G:4000 > X:53 +new+trk+snat"}) // new: it has no answer yet
-	x.s.AppCtl("revalidator/wait")                                              // packets may take the old way for some milliseconds after the barrier
+	x.s.AppCtl("revalidator/purge")                                             // or packets may take the old way for some milliseconds after the barrier
 	if err := x.c.FlushConnections(t.Context(), 7, Tuple{Src: short("F")}, Tuple{}); err != nil {
 		t.Fatal(err)
 	}
