@@ -477,6 +477,11 @@ func TestConcurrentGatewaysAndFloatingIPsDoNotDeadlock(t *testing.T) {
 			return errors.Join(err, tx.UpdateFloatingIP(l.ctx, now))
 		})
 	}
+	l.write(func(tx *store.Tx) error { // nor was the revision that it got with its interfaces
+		now, err := tx.RouterForUpdate(l.ctx, w.router.ID)
+		now.Name = "renamed"
+		return errors.Join(err, tx.UpdateRouter(l.ctx, now))
+	})
 	v.awaitTables()
 	if strings.Contains(log.String(), "deadlock") {
 		t.Errorf("deadlocks:\n%s", log.String())
