@@ -27,6 +27,7 @@ type collection[T, S any] struct {
 	shows   func(context.Context, signalbox.Caller, uuid.UUID) (*T, error)
 	updates func(context.Context, signalbox.Caller, uuid.UUID, S) (*T, error)
 	removes func(context.Context, signalbox.Caller, uuid.UUID, *int64) error
+	mayTag  neutron.MayTag // nil: it has no tags
 }
 
 func (k *collection[T, S]) create(c echo.Context) error {

@@ -12,7 +12,7 @@ func (s *Server) floatingIPs() *collection[neutron.FloatingIP, neutron.FloatingI
 	return &collection[neutron.FloatingIP, neutron.FloatingIPSpec]{
 		server: s, wire: wire.FloatingIPs((*neutron.FloatingIP).Parts), spec: floatingIPSpec,
 		creates: s.Service.CreateFloatingIPs, lists: s.Service.FloatingIPs, shows: s.Service.FloatingIP,
-		updates: s.Service.UpdateFloatingIP, removes: s.Service.DeleteFloatingIP,
+		updates: s.Service.UpdateFloatingIP, removes: s.Service.DeleteFloatingIP, mayTag: neutron.MayTagFloatingIP,
 	}
 }
 

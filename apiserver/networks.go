@@ -10,7 +10,7 @@ func (s *Server) networks() *collection[signalbox.Network, neutron.NetworkSpec] 
 	return &collection[signalbox.Network, neutron.NetworkSpec]{
 		server: s, wire: wire.Networks(), spec: networkSpec,
 		creates: s.Service.CreateNetworks, lists: s.Service.Networks, shows: s.Service.Network,
-		updates: s.Service.UpdateNetwork, removes: s.Service.DeleteNetwork,
+		updates: s.Service.UpdateNetwork, removes: s.Service.DeleteNetwork, mayTag: neutron.MayTagNetwork,
 	}
 }
 

@@ -11,7 +11,7 @@ func (s *Server) ports() *collection[signalbox.Port, neutron.PortSpec] {
 	return &collection[signalbox.Port, neutron.PortSpec]{
 		server: s, wire: wire.Ports(), spec: portSpec,
 		creates: s.Service.CreatePorts, lists: s.Service.Ports, shows: s.Service.Port,
-		updates: s.Service.UpdatePort, removes: s.Service.DeletePort,
+		updates: s.Service.UpdatePort, removes: s.Service.DeletePort, mayTag: neutron.MayTagPort,
 	}
 }
 

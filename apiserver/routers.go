@@ -19,7 +19,7 @@ func (s *Server) routers() *routers {
 	return &routers{collection[signalbox.Router, neutron.RouterSpec]{
 		server: s, wire: wire.Routers(), spec: routerSpec,
 		creates: s.Service.CreateRouters, lists: s.Service.Routers, shows: s.Service.Router,
-		updates: s.Service.UpdateRouter, removes: s.Service.DeleteRouter,
+		updates: s.Service.UpdateRouter, removes: s.Service.DeleteRouter, mayTag: neutron.MayTagRouter,
 	}}
 }
 

@@ -84,7 +84,7 @@ func (s *Server) routes() []route {
 		{del, "/v2.0/security-group-rules/:id", rules.remove},
 	},
 		tagRoutes("networks", networks), tagRoutes("subnets", subnets), tagRoutes("ports", ports),
-		tagRoutes("routers", routers), tagRoutes("floatingips", floating),
+		tagRoutes("routers", routers), tagRoutes("floatingips", floating), tagRoutes("security-groups", groups),
 	)
 }
 

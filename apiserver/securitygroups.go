@@ -13,7 +13,7 @@ func (s *Server) securityGroups() *collection[signalbox.SecurityGroup, neutron.S
 	return &collection[signalbox.SecurityGroup, neutron.SecurityGroupSpec]{
 		server: s, wire: wire.SecurityGroups(), spec: securityGroupSpec,
 		creates: s.Service.CreateSecurityGroups, lists: s.Service.SecurityGroups, shows: s.Service.SecurityGroup,
-		updates: s.Service.UpdateSecurityGroup, removes: s.Service.DeleteSecurityGroup,
+		updates: s.Service.UpdateSecurityGroup, removes: s.Service.DeleteSecurityGroup, mayTag: neutron.MayTagSecurityGroup,
 	}
 }
 

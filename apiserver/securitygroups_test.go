@@ -142,7 +142,6 @@ func TestGroupsLiveAsInNeutron(t *testing.T) {
 	c.must(204, "DELETE", rulesURL+"/"+r["id"].(string), nil)
 	c.refused(404, "SecurityGroupRuleNotFound", "GET", rulesURL+"/"+r["id"].(string), nil)
 	c.refused(404, "SecurityGroupRuleNotFound", "DELETE", rulesURL+"/"+r["id"].(string), nil)
-	c.refused(400, "HTTPBadRequest", "POST", groupsURL, object{"security_group": object{"stateful": false}})
 
 	stale := c.as(map[string]string{"If-Match": "revision_number=1"})
 	stale.refused(412, "RevisionNumberConstraintFailed", "PUT", url, object{"security_group": object{"name": "x"}})
@@ -163,6 +162,22 @@ func TestGroupsLiveAsInNeutron(t *testing.T) {
 }
 
 // TestRulesAreRefusedAsByNeutron: what the recordings do not have.
+func TestGroupsAreStateful(t *testing.T) {
+	c := newClient(t)
+	g := c.group(object{"stateful": true})
+	url := groupsURL + "/" + g["id"].(string)
+	if g["stateful"] != true || len(c.groups("?stateful=True")) != 2 || len(c.groups("?stateful=False")) != 0 {
+		t.Errorf("made %v, listed %v", g, c.groups("?stateful=True"))
+	}
+	c.must(200, "PUT", url, object{"security_group": object{"stateful": "True"}})
+	c.refused(400, "InvalidInput", "PUT", url, object{"security_group": object{"stateful": false}})
+	c.refused(400, "InvalidInput", "POST", groupsURL, object{"security_group": object{"stateful": "0"}})
+	c.refused(400, "InvalidInput", "POST", groupsURL, object{"security_group": object{"stateful": "perhaps"}})
+	if status, _, _ := c.raw("GET", "/v2.0/extensions/stateful-security-group", nil); status != 404 {
+		t.Errorf("an extension for it is announced: %d", status)
+	}
+}
+
 func TestRulesAreRefusedAsByNeutron(t *testing.T) {
 	c := newClient(t)
 	g := c.group(nil)["id"]

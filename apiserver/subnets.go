@@ -13,7 +13,7 @@ func (s *Server) subnets() *collection[signalbox.Subnet, neutron.SubnetSpec] {
 	return &collection[signalbox.Subnet, neutron.SubnetSpec]{
 		server: s, wire: wire.Subnets(), spec: subnetSpec,
 		creates: s.Service.CreateSubnets, lists: s.Service.Subnets, shows: s.Service.Subnet,
-		updates: s.Service.UpdateSubnet, removes: s.Service.DeleteSubnet,
+		updates: s.Service.UpdateSubnet, removes: s.Service.DeleteSubnet, mayTag: neutron.MayTagSubnet,
 	}
 }
 

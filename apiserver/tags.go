@@ -130,7 +130,7 @@ func (k *collection[T, S]) changeTags(c echo.Context, change func([]string) ([]s
 	if err != nil {
 		return err
 	}
-	err = k.server.Service.ChangeTags(c.Request().Context(), caller(c), k.wire.Name, id, revision, change)
+	err = k.server.Service.ChangeTags(c.Request().Context(), caller(c), k.wire.Name, k.mayTag, id, revision, change)
 	return k.untaggable(c, err)
 }
 

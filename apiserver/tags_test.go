@@ -23,6 +23,7 @@ func (c *client) oneOfEach() map[string]string {
 	} {
 		urls[resource+"s"] = c.create(resource, attributes)["id"].(string)
 	}
+	urls["security-groups"] = c.group(nil)["id"].(string)
 	for collection, id := range urls {
 		urls[collection] = "/v2.0/" + collection + "/" + id
 	}
@@ -83,9 +84,14 @@ func TestTagsOfEveryResource(t *testing.T) {
 				c.refused(404, "TagResourceNotFound", "PUT", other+"/tags/a", nil)
 				c.refused(404, "TagResourceNotFound", "DELETE", other+"/tags", nil)
 			}
-			c.refused(400, "HTTPBadRequest", "PUT", url, object{strings.TrimSuffix(collection, "s"): object{"tags": []any{"a"}}})
+			c.refused(400, "HTTPBadRequest", "PUT", url, object{resourceIn(collection): object{"tags": []any{"a"}}})
 		})
 	}
+}
+
+// resourceIn is the name of a collection's resource in bodies.
+func resourceIn(collection string) string {
+	return strings.ReplaceAll(strings.TrimSuffix(collection, "s"), "-", "_")
 }
 
 // url_ is a text as a part of a URL's path.

@@ -264,9 +264,6 @@ func moveToGroups(ctx context.Context, tx *store.Tx, c signalbox.Caller, p *sign
 	if err != nil {
 		return err
 	}
-	groups, err := joinable(c, p, asked, owners)
-	if err == nil && !slices.Equal(groups, p.SecurityGroups) {
-		p.SecurityGroups = groups
-	}
+	p.SecurityGroups, err = joinable(c, p, asked, owners)
 	return err
 }

@@ -2,7 +2,6 @@ package neutron
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -10,31 +9,50 @@ import (
 	"github.com/signalbox-sdn/signalbox/apiserver/store"
 )
 
-// mayTag locks a resource for a change of its tags, if the caller may change it. resource is its name in the API: what can be
-// tagged has its case here.
-func mayTag(ctx context.Context, tx *store.Tx, c signalbox.Caller, resource string, id uuid.UUID) (err error) {
-	switch resource {
-	case "network":
-		_, err = lockNetwork(ctx, tx, c, id, "update_networks_tags")
-	case "subnet":
-		_, err = lockSubnet(ctx, tx, c, id, "update_subnets_tags")
-	case "port":
-		_, err = ownPort(ctx, tx, c, id, "update_ports_tags")
-	case "router":
-		_, err = lockRouter(ctx, tx, c, id)
-	case "floatingip":
-		_, err = visibleFloatingIP(c, id)(tx.FloatingIP(ctx, id))
-	default:
-		err = fmt.Errorf("a %s has no tags", resource)
-	}
+// MayTag locks a resource for a change of its tags, if the caller may change it. What can be tagged has one of its own.
+type MayTag func(context.Context, *store.Tx, signalbox.Caller, uuid.UUID) error
+
+// MayTagNetwork is MayTag of a network.
+func MayTagNetwork(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) error {
+	_, err := lockNetwork(ctx, tx, c, id, "update_networks_tags")
+	return err
+}
+
+// MayTagSubnet is MayTag of a subnet.
+func MayTagSubnet(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) error {
+	_, err := lockSubnet(ctx, tx, c, id, "update_subnets_tags")
+	return err
+}
+
+// MayTagPort is MayTag of a port.
+func MayTagPort(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) error {
+	_, err := ownPort(ctx, tx, c, id, "update_ports_tags")
+	return err
+}
+
+// MayTagRouter is MayTag of a router.
+func MayTagRouter(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) error {
+	_, err := lockRouter(ctx, tx, c, id)
+	return err
+}
+
+// MayTagFloatingIP is MayTag of a floating IP.
+func MayTagFloatingIP(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) error {
+	_, err := visibleFloatingIP(c, id)(tx.FloatingIP(ctx, id))
+	return err
+}
+
+// MayTagSecurityGroup is MayTag of a security group.
+func MayTagSecurityGroup(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) error {
+	_, err := visibleGroup(c, id)(tx.SecurityGroup(ctx, id))
 	return err
 }
 
 // ChangeTags gives a resource the tags that change makes of those it has, and not more than that: who asks for what is
-// there already changes nothing. revision, if not nil, is the one that the resource must have.
-func (s *Service) ChangeTags(ctx context.Context, c signalbox.Caller, resource string, id uuid.UUID, revision *int64, change func([]string) ([]string, error)) error {
+// there already changes nothing. resource is its name in the API; revision, if not nil, is the one that it must have.
+func (s *Service) ChangeTags(ctx context.Context, c signalbox.Caller, resource string, may MayTag, id uuid.UUID, revision *int64, change func([]string) ([]string, error)) error {
 	return s.db.Write(ctx, func(tx *store.Tx) error {
-		if err := mayTag(ctx, tx, c, resource, id); err != nil {
+		if err := may(ctx, tx, c, id); err != nil {
 			return err
 		}
 		before, at, err := tx.TagsForUpdate(ctx, resource, id)

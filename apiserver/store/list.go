@@ -52,8 +52,7 @@ var networkList = listing{
 
 var subnetList = listing{
 	resource: "subnet", table: "s", sel: selectSubnet,
-	visible: `s.id IN (SELECT id FROM subnets WHERE project_id = %[1]s
-	      UNION ALL SELECT v.id FROM networks n JOIN subnets v ON v.network_id = n.id WHERE n.shared OR n.external)`,
+	visible: ownOrOn("s", "subnets", "n.shared OR n.external"),
 	columns: map[string]column{
 		"id":                {expr: "s.id", typ: "uuid"},
 		"name":              {expr: "s.name", typ: "text"},
@@ -77,8 +76,7 @@ var subnetList = listing{
 
 var portList = listing{
 	resource: "port", table: "p", sel: selectPort,
-	visible: `p.id IN (SELECT id FROM ports WHERE project_id = %[1]s
-	      UNION ALL SELECT v.id FROM networks n JOIN ports v ON v.network_id = n.id WHERE n.project_id = %[1]s)`,
+	visible: ownOrOn("p", "ports", "n.project_id = %[1]s"),
 	columns: map[string]column{
 		"id":                {expr: "p.id", typ: "uuid"},
 		"name":              {expr: "p.name", typ: "text"},
@@ -144,6 +142,7 @@ var securityGroupList = listing{
 		"description":     {expr: "g.description", typ: "text"},
 		"project_id":      {expr: "g.project_id", typ: "text"},
 		"tenant_id":       {expr: "g.project_id", typ: "text"},
+		"stateful":        {expr: "true", typ: "boolean"},
 		"shared":          {expr: "false", typ: "boolean"},
 		"created_at":      {expr: "g.created_at", typ: "timestamptz"},
 		"updated_at":      {expr: "g.updated_at", typ: "timestamptz"},
@@ -172,6 +171,12 @@ var ruleList = listing{
 		"updated_at":        {expr: "r.updated_at", typ: "timestamptz"},
 		"revision_number":   {expr: "r.revision", typ: "bigint"},
 	},
+}
+
+// ownOrOn is the condition that a row is a project's own, or on a network n of which the other condition holds.
+func ownOrOn(alias, table, networks string) string {
+	return fmt.Sprintf(`%[1]s.id IN (SELECT id FROM %[2]s WHERE project_id = %%[1]s
+	      UNION ALL SELECT v.id FROM networks n JOIN %[2]s v ON v.network_id = n.id WHERE %[3]s)`, alias, table, networks)
 }
 
 // list runs a query.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,18 +18,34 @@ const maxGroups = 64
 // SecurityGroups is the security group of the API reference. Every group is stateful, and none is shared.
 func SecurityGroups() *Resource[signalbox.SecurityGroup] {
 	type G = signalbox.SecurityGroup
-	return &Resource[G]{Name: "security_group", Collection: "security_groups", Attributes: []Attribute[G]{
+	return &Resource[G]{Name: "security_group", Collection: "security_groups", Attributes: slices.Concat([]Attribute[G]{
 		{Name: "id", Kind: id(), Access: Filter | Sort, Value: func(g *G) any { return g.ID }},
 		{Name: "name", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(g *G) any { return g.Name }},
 		{Name: "description", Kind: text(255), Access: Create | Update | Filter | Sort, Default: "", Value: func(g *G) any { return g.Description }},
 		{Name: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(g *G) any { return g.ProjectID }},
 		{Name: "tenant_id", Alias: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(g *G) any { return g.ProjectID }},
+		{Name: "stateful", Kind: stateful(), Access: Create | Update | Filter | Sort, Value: func(*G) any { return true }},
 		{Name: "shared", Kind: boolean(), Access: Filter, Value: func(*G) any { return false }},
 		{Name: "security_group_rules", Kind: rules(), Value: func(g *G) any { return g.Rules }},
-		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(g *G) any { return g.CreatedAt }},
-		{Name: "updated_at", Kind: moment(), Access: Sort, Value: func(g *G) any { return g.UpdatedAt }},
-		{Name: "revision_number", Kind: integer(nil), Access: Sort, Value: func(g *G) any { return int(g.Revision) }},
-	}}
+	},
+		tagged(0, func(g *G) []string { return g.Tags }),
+		stamped(func(g *G) *signalbox.Meta { return &g.Meta }),
+	)}
+}
+
+// stateful is true: whatever a rule lets pass, its replies pass as well.
+func stateful() Kind {
+	k := boolean()
+	read := k.read
+	k.filter = func(s string) (any, error) { return read(s) }
+	k.read = func(v any) (any, error) {
+		b, err := read(v)
+		if err == nil && b != true {
+			err = unconvertible("Stateless security groups are not supported.")
+		}
+		return b, err
+	}
+	return k
 }
 
 // SecurityGroupRules is the security group rule of the API reference. Once made, it does not change.
@@ -36,7 +53,7 @@ func SecurityGroupRules() *Resource[signalbox.SecurityGroupRule] {
 	type R = signalbox.SecurityGroupRule
 	noGroup, noPrefix, anyProtocol := uuid.Nil, netip.Prefix{}, signalbox.Protocol("")
 	normalized := remotePrefix().showsNull(noPrefix)
-	return &Resource[R]{Name: "security_group_rule", Collection: "security_group_rules", Attributes: []Attribute[R]{
+	return &Resource[R]{Name: "security_group_rule", Collection: "security_group_rules", Attributes: slices.Concat([]Attribute[R]{
 		{Name: "id", Kind: id(), Access: Filter | Sort, Value: func(r *R) any { return r.ID }},
 		{Name: "description", Kind: text(255), Access: Create | Filter | Sort, Default: "", Value: func(r *R) any { return r.Description }},
 		{Name: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(r *R) any { return r.ProjectID }},
@@ -50,10 +67,7 @@ func SecurityGroupRules() *Resource[signalbox.SecurityGroupRule] {
 		{Name: "remote_group_id", Kind: id().takesNull(noGroup).showsNull(noGroup), Access: Create | Filter, Default: noGroup, Value: func(r *R) any { return r.RemoteGroupID }},
 		{Name: "remote_ip_prefix", Kind: remotePrefix().takesNull(noPrefix).showsNull(noPrefix), Access: Create | Filter, Default: noPrefix, Value: func(r *R) any { return r.RemotePrefix }},
 		{Name: "normalized_cidr", Kind: normalized, Access: Filter, Value: func(r *R) any { return r.RemotePrefix.Masked() }},
-		{Name: "created_at", Kind: moment(), Access: Sort, Value: func(r *R) any { return r.CreatedAt }},
-		{Name: "updated_at", Kind: moment(), Access: Sort, Value: func(r *R) any { return r.UpdatedAt }},
-		{Name: "revision_number", Kind: integer(nil), Access: Sort, Value: func(r *R) any { return int(r.Revision) }},
-	}}
+	}, stamped(func(r *R) *signalbox.Meta { return &r.Meta }))}
 }
 
 // rules is a group's rules, which requests make and delete one by one.
