@@ -83,7 +83,8 @@ func TestWhoIsNotKnownIsSentToKeystone(t *testing.T) {
 
 func TestWhoOnlyReadsChangesNothing(t *testing.T) {
 	h := without(apiserver.Config{}).Handler()
-	for _, what := range []string{"POST /v2.0/networks", "PUT /v2.0/ports/a", "DELETE /v2.0/ports/a", "PUT /v2.0/routers/a/add_router_interface"} {
+	for _, what := range []string{"POST /v2.0/networks", "PUT /v2.0/ports/a", "DELETE /v2.0/ports/a", "PUT /v2.0/routers/a/add_router_interface",
+		"PUT /v2.0/networks/a/tags", "PUT /v2.0/networks/a/tags/b", "DELETE /v2.0/networks/a/tags/b"} { // CVE-2026-49299
 		method, path, _ := strings.Cut(what, " ")
 		r := httptest.NewRequest(method, path, strings.NewReader("{}"))
 		r.Header.Set("X-Roles", "reader")

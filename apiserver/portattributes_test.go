@@ -170,26 +170,48 @@ func TestDHCPOptionsArePutAndTakenOneByOne(t *testing.T) {
 }
 
 // Neutron trusted ports whose device_owner said that they were the network's own, and let tenants write that on networks of
-// others: after the port was there (CVE-2015-5240), and if they were their project's managers (CVE-2026-50266).
+// others. Nothing here trusts it, and nobody may write it.
 func TestOnlyANetworksOwnerSaysWhatIsTrustedThere(t *testing.T) {
 	admin := newClient(t)
 	shared := admin.network(object{"shared": true})
 	admin.subnet(shared, "10.0.0.0/24", nil)
-	trusted := map[string]any{"device_owner": "network:dhcp", "port_security_enabled": false, "mac_address": "fa:16:3e:00:00:09",
-		"allowed_address_pairs": []any{object{"ip_address": "10.0.0.1"}}, "fixed_ips": []any{object{"ip_address": "10.0.0.1"}}}
-	for _, roles := range []string{"member", "manager,member,reader"} {
-		guest := admin.as(map[string]string{"X-Project-Id": "guest", "X-Roles": roles})
-		p := guest.create("port", object{"network_id": shared, "device_owner": "compute:nova"})
-		for name, value := range trusted {
-			guest.refused(403, "PolicyNotAuthorized", "POST", "/v2.0/ports", object{"port": object{"network_id": shared, name: value}})
-			guest.refused(403, "PolicyNotAuthorized", "PUT", portURL(p), object{"port": object{name: value}})
-		}
-		own := guest.network(nil)
-		guest.subnet(own, "10.0.0.0/24", nil)
-		for name, value := range trusted {
-			if name != "fixed_ips" { // a router could have that one
+	ports := func(body ...any) object { return object{"ports": body} }
+	for name, roles := range map[string]string{
+		"CVE-2015-5240":  "member",                // once the port was there
+		"CVE-2026-50266": "manager,member,reader", // as their project's managers
+	} {
+		t.Run(name, func(t *testing.T) {
+			admin := &client{t, admin.handler, admin.headers}
+			guest := admin.as(map[string]string{"X-Project-Id": "guest", "X-Roles": roles})
+			trusted := map[string]any{"port_security_enabled": false, "mac_address": "fa:16:3e:00:00:09",
+				"allowed_address_pairs": []any{object{"ip_address": "10.0.0.1"}}, "fixed_ips": []any{object{"ip_address": "10.0.0.1"}}}
+			mine := guest.create("port", object{"network_id": shared, "device_owner": "compute:nova"})
+			given := admin.create("port", object{"network_id": shared, "project_id": "guest", "device_owner": "network:dhcp"})
+			refused := func(name string, value any) {
+				t.Helper()
+				guest.refused(403, "PolicyNotAuthorized", "POST", "/v2.0/ports", object{"port": object{"network_id": shared, name: value}})
+				guest.refused(403, "PolicyNotAuthorized", "POST", "/v2.0/ports", ports(object{"network_id": shared, "name": "x"}, object{"network_id": shared, name: value}))
+				for _, p := range []object{mine, given} {
+					guest.refused(403, "PolicyNotAuthorized", "PUT", portURL(p), object{"port": object{name: value}})
+					guest.refused(403, "PolicyNotAuthorized", "PUT", portURL(p), object{"port": object{"name": "x", "device_id": "", name: value}})
+				}
+			}
+			for name, value := range trusted {
+				refused(name, value)
+			}
+			for _, owner := range []string{"network:dhcp", "network:router_interface", "network:router_gateway", "network:floatingip", "network:"} {
+				refused("device_owner", owner)
+			}
+			if made := guest.list("ports", "?name=x"); len(made) != 0 {
+				t.Errorf("refusals have made or changed %v", made)
+			}
+			own := guest.network(nil)
+			guest.subnet(own, "10.0.0.0/24", nil)
+			delete(trusted, "fixed_ips") // a router could have that one
+			trusted["device_owner"] = "network:dhcp"
+			for name, value := range trusted {
 				guest.create("port", object{"network_id": own, name: value})
 			}
-		}
+		})
 	}
 }
