@@ -4,7 +4,8 @@ package signalbox
 type Caller struct {
 	ProjectID string // never empty
 	Admin     bool   // may see and do everything, in every project
-	ReadOnly  bool   // may look at what the project has, and change nothing; not of an admin
+	Service   bool   // is another service, that sees to ports of every project
+	ReadOnly  bool   // may look at what the project has, and change nothing; not of an admin or a service
 }
 
 // Owns reports whether a resource of the project is the caller's own, or as if it were.

@@ -58,11 +58,11 @@ func (k *collection[T, S]) create(c echo.Context) error {
 
 func (k *collection[T, S]) list(c echo.Context) error {
 	query := c.QueryParams()
-	filters, err := k.wire.Filters(query, caller(c).Admin)
+	filters, err := k.wire.Filters(query, k.view(c))
 	if err != nil {
 		return err
 	}
-	page, err := k.wire.ReadPage(query, caller(c).Admin)
+	page, err := k.wire.ReadPage(query, k.view(c))
 	if err != nil {
 		return err
 	}
@@ -113,6 +113,9 @@ func (k *collection[T, S]) update(c echo.Context) error {
 		return err
 	}
 	if err := k.allow(c, wire.Update, values); err != nil {
+		if _, unseen := k.shows(c.Request().Context(), caller(c), id); unseen != nil {
+			return unseen // whom it is not there for learns no more
+		}
 		return err
 	}
 	row, err := k.updates(c.Request().Context(), caller(c), id, k.spec(values, revision))
@@ -154,16 +157,21 @@ func (k *collection[T, S]) id(c echo.Context) (uuid.UUID, error) {
 	return id, nil
 }
 
-func (k *collection[T, S]) view(c echo.Context) wire.View { return wire.View{Admin: caller(c).Admin} }
+// view is how much the caller sees of the resource.
+func (k *collection[T, S]) view(c echo.Context) wire.View {
+	return wire.View{Admin: caller(c).Admin, Also: neutron.Shown(caller(c), k.wire.Name)}
+}
 
 // allow refuses attributes that are not the caller's to set.
 func (k *collection[T, S]) allow(c echo.Context, verb wire.Access, values wire.Values) error {
-	if names := k.wire.AdminOnly(values, verb); len(names) > 0 && !caller(c).Admin {
-		rule := "create_" + k.wire.Name
-		if verb == wire.Update {
-			rule = "update_" + k.wire.Name
+	rule := "create_" + k.wire.Name
+	if verb == wire.Update {
+		rule = "update_" + k.wire.Name
+	}
+	for _, name := range k.wire.AdminOnly(values, verb) {
+		if !neutron.May(caller(c), rule+":"+name) {
+			return signalbox.Errorf(signalbox.Forbidden, "", "(rule:%s and rule:%s:%s) is disallowed by policy", rule, rule, name)
 		}
-		return signalbox.Errorf(signalbox.Forbidden, "", "(rule:%s and rule:%s:%s) is disallowed by policy", rule, rule, names[0])
 	}
 	return nil
 }

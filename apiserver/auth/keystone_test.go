@@ -149,7 +149,8 @@ func TestRolesSayWhoSomebodyIs(t *testing.T) {
 		"in capitals":        {[]string{"Member"}, signalbox.Caller{ProjectID: "p"}},
 		"a reader":           {[]string{"reader"}, signalbox.Caller{ProjectID: "p", ReadOnly: true}},
 		"an admin":           {[]string{"admin"}, signalbox.Caller{ProjectID: "p", Admin: true}},
-		"a service, as Nova": {[]string{"admin", "service"}, signalbox.Caller{ProjectID: "p", Admin: true}},
+		"a service":          {[]string{"service"}, signalbox.Caller{ProjectID: "p", Service: true}},
+		"a service, as Nova": {[]string{"admin", "service"}, signalbox.Caller{ProjectID: "p", Admin: true, Service: true}},
 	} {
 		token := strings.Join(test.roles, ",")
 		k.knows(token, test.roles...)

@@ -256,7 +256,7 @@ func (s *Service) FloatingIP(ctx context.Context, c signalbox.Caller, id uuid.UU
 // visibleFloatingIP hides a floating IP from whom it does not belong to.
 func visibleFloatingIP(c signalbox.Caller, id uuid.UUID) func(*signalbox.FloatingIP, error) (*signalbox.FloatingIP, error) {
 	return func(f *signalbox.FloatingIP, err error) (*signalbox.FloatingIP, error) {
-		if err == nil && !c.Owns(f.ProjectID) {
+		if err == nil && !may(c, "get_floatingip", to(c, f.ProjectID)) {
 			return nil, notFound("floatingip", id)
 		}
 		return f, err
@@ -265,7 +265,7 @@ func visibleFloatingIP(c signalbox.Caller, id uuid.UUID) func(*signalbox.Floatin
 
 // FloatingIPs lists.
 func (s *Service) FloatingIPs(ctx context.Context, c signalbox.Caller, q Query) ([]FloatingIP, error) {
-	return list(ctx, s, c, q, func(tx *store.Tx, ctx context.Context, q store.Query) ([]FloatingIP, error) {
+	return list(ctx, s, c, "floatingip", q, func(tx *store.Tx, ctx context.Context, q store.Query) ([]FloatingIP, error) {
 		rows, err := tx.FloatingIPs(ctx, q)
 		if err != nil {
 			return nil, err

@@ -59,7 +59,7 @@ func (s *Service) gatewayPort(ctx context.Context, tx *store.Tx, c signalbox.Cal
 		return nil, err
 	}
 	switch {
-	case !c.Owns(sub.ProjectID) && !c.Owns(n.ProjectID): // or any guest of a shared network could be its gateway
+	case !may(c, "add_router_interface:subnet_id", on(c, sub.ProjectID, n)):
 		return nil, badRouter("Cannot add interface to router because subnet %s is not owned by project making the request.", id)
 	case !sub.GatewayIP.IsValid():
 		return nil, badRouter("Subnet for router interface must have a gateway IP.")
@@ -76,7 +76,7 @@ func (s *Service) gatewayPort(ctx context.Context, tx *store.Tx, c signalbox.Cal
 
 // freePort is a port of the caller's that can become the router's.
 func freePort(ctx context.Context, tx *store.Tx, c signalbox.Caller, r *signalbox.Router, id uuid.UUID) (*signalbox.Port, error) {
-	p, err := ownPort(ctx, tx, c, id, "add_router_interface")
+	p, err := ownPort(ctx, tx, c, id, "add_router_interface:port_id")
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ func (s *Service) Network(ctx context.Context, c signalbox.Caller, id uuid.UUID)
 // visibleNetwork hides a network that the caller may not know of.
 func visibleNetwork(c signalbox.Caller, id uuid.UUID) func(*signalbox.Network, error) (*signalbox.Network, error) {
 	return func(n *signalbox.Network, err error) (*signalbox.Network, error) {
-		if err == nil && !c.Owns(n.ProjectID) && !n.Shared && !n.External {
+		if err == nil && !may(c, "get_network", toNetwork(c, n)) {
 			return nil, notFound("network", id)
 		}
 		return n, err
@@ -105,14 +105,14 @@ func visibleNetwork(c signalbox.Caller, id uuid.UUID) func(*signalbox.Network, e
 
 // Networks lists.
 func (s *Service) Networks(ctx context.Context, c signalbox.Caller, q Query) ([]signalbox.Network, error) {
-	return list(ctx, s, c, q, (*store.Tx).Networks)
+	return list(ctx, s, c, "network", q, (*store.Tx).Networks)
 }
 
 // lockNetwork locks a network that the caller may change against everybody.
 func lockNetwork(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID, rule string) (*signalbox.Network, error) {
 	n, err := visibleNetwork(c, id)(tx.NetworkForUpdate(ctx, id))
-	if err == nil && !c.Owns(n.ProjectID) {
-		err = forbidden(rule)
+	if err == nil {
+		err = must(c, rule, toNetwork(c, n))
 	}
 	return n, err
 }

@@ -54,9 +54,9 @@ func (q *Query) nothing() bool {
 	return false
 }
 
-func (q *Query) visibleTo(c signalbox.Caller) store.Query {
+func (q *Query) visibleTo(c signalbox.Caller, resource string) store.Query {
 	sq := store.Query{Filters: q.Filters, Sort: q.Sort, Marker: q.Marker, Limit: q.Limit}
-	if !c.Admin {
+	if !May(c, "get_"+resource) {
 		sq.VisibleTo = c.ProjectID
 	}
 	return sq
@@ -66,13 +66,13 @@ func by(attribute string, value any) store.Query {
 	return store.Query{Filters: map[string][]any{attribute: {value}}}
 }
 
-// list reads what a query asks of one table.
-func list[T any](ctx context.Context, s *Service, c signalbox.Caller, q Query, read func(*store.Tx, context.Context, store.Query) ([]T, error)) (rows []T, err error) {
+// list reads what a query asks of the table of a resource.
+func list[T any](ctx context.Context, s *Service, c signalbox.Caller, resource string, q Query, read func(*store.Tx, context.Context, store.Query) ([]T, error)) (rows []T, err error) {
 	if q.nothing() {
 		return nil, nil
 	}
 	err = s.db.Read(ctx, func(tx *store.Tx) error {
-		rows, err = read(tx, ctx, q.visibleTo(c))
+		rows, err = read(tx, ctx, q.visibleTo(c, resource))
 		return err
 	})
 	return rows, err
@@ -134,9 +134,9 @@ func projectOf(c signalbox.Caller, said *string) (string, error) {
 	if said == nil || *said == c.ProjectID {
 		return c.ProjectID, nil
 	}
-	if !c.Admin {
+	if !May(c, "create:project_id") {
 		return "", signalbox.Errorf(signalbox.Invalid, "",
-			"Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin privileges")
+			"Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin or advsvc privileges")
 	}
 	return *said, nil
 }

@@ -132,13 +132,12 @@ func (s *Service) planPort(ctx context.Context, tx *store.Tx, seen networksSeen,
 	if err != nil {
 		return err
 	}
-	if !c.Owns(n.ProjectID) {
-		if n.External && !n.Shared { // it is there for routers and floating IPs
-			return forbidden("create_port")
-		}
-		if err := guestMay(spec, "create_port"); err != nil {
-			return err
-		}
+	is := on(c, project, n)
+	if err := must(c, "create_port", is); err != nil {
+		return err
+	}
+	if err := mayAsk(c, spec, "create_port", is); err != nil {
+		return err
 	}
 	*p = signalbox.Port{
 		ID: s.src.ID(), NetworkID: n.ID, ProjectID: project, Name: or(spec.Name, ""), Description: or(spec.Description, ""),
@@ -241,24 +240,21 @@ func subnetsOf(ctx context.Context, tx *store.Tx, networks ...uuid.UUID) ([]sign
 	return tx.Subnets(ctx, q)
 }
 
-// guestMay refuses what only the network's owner or an admin may ask of a port on it.
-func guestMay(spec *PortSpec, rule string) error {
-	if spec.MAC != nil {
-		return forbidden(rule + ":mac_address")
-	}
-	for _, f := range or(spec.FixedIPs, nil) {
-		if f.Addr.IsValid() {
-			return forbidden(rule + ":fixed_ips:ip_address")
+// mayAsk refuses what a request says of a port that is not for the caller to say.
+func mayAsk(c signalbox.Caller, spec *PortSpec, rule string, is standing) error {
+	for _, part := range []struct {
+		name string
+		said bool
+	}{
+		{"mac_address", spec.MAC != nil},
+		{"fixed_ips:ip_address", slices.ContainsFunc(or(spec.FixedIPs, nil), func(f signalbox.FixedIP) bool { return f.Addr.IsValid() })},
+		{"device_owner", strings.HasPrefix(or(spec.DeviceOwner, ""), "network:")},
+		{"port_security_enabled", spec.PortSecurity != nil},
+		{"allowed_address_pairs", len(or(spec.Pairs, nil)) > 0},
+	} {
+		if part.said && !may(c, rule+":"+part.name, is) {
+			return forbidden(rule + ":" + part.name)
 		}
-	}
-	if strings.HasPrefix(or(spec.DeviceOwner, ""), "network:") {
-		return forbidden(rule + ":device_owner")
-	}
-	if spec.PortSecurity != nil {
-		return forbidden(rule + ":port_security_enabled")
-	}
-	if len(or(spec.Pairs, nil)) > 0 {
-		return forbidden(rule + ":allowed_address_pairs")
 	}
 	return nil
 }
@@ -296,11 +292,11 @@ func (s *Service) Port(ctx context.Context, c signalbox.Caller, id uuid.UUID) (p
 // visiblePort hides a port from whom neither it nor its network belongs to.
 func visiblePort(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) (*signalbox.Port, error) {
 	p, err := tx.Port(ctx, id)
-	if err != nil || c.Owns(p.ProjectID) {
+	if err != nil || may(c, "get_port", to(c, p.ProjectID)) {
 		return p, err
 	}
 	n, err := tx.Network(ctx, p.NetworkID)
-	if err == nil && !c.Owns(n.ProjectID) {
+	if err == nil && !may(c, "get_port", on(c, p.ProjectID, n)) {
 		err = notFound("port", id)
 	}
 	return p, err
@@ -309,15 +305,15 @@ func visiblePort(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.
 // ownPort is a port that the caller may change.
 func ownPort(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID, rule string) (*signalbox.Port, error) {
 	p, err := visiblePort(ctx, tx, c, id)
-	if err == nil && !c.Owns(p.ProjectID) {
-		err = forbidden(rule)
+	if err == nil {
+		err = must(c, rule, to(c, p.ProjectID))
 	}
 	return p, err
 }
 
 // Ports lists.
 func (s *Service) Ports(ctx context.Context, c signalbox.Caller, q Query) ([]signalbox.Port, error) {
-	return list(ctx, s, c, q, (*store.Tx).Ports)
+	return list(ctx, s, c, "port", q, (*store.Tx).Ports)
 }
 
 // UpdatePort changes what the spec says.
@@ -410,22 +406,21 @@ func reform(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signalbo
 
 // mayUpdatePort refuses what a caller may not change, and what nobody may.
 func mayUpdatePort(c signalbox.Caller, n *signalbox.Network, p *signalbox.Port, spec *PortSpec) error {
-	switch {
-	case p.Role != signalbox.RoleVIF && (spec.MAC != nil || spec.FixedIPs != nil || spec.DeviceID != nil || spec.DeviceOwner != nil || spec.talks()):
+	if p.Role != signalbox.RoleVIF && (spec.MAC != nil || spec.FixedIPs != nil || spec.DeviceID != nil || spec.DeviceOwner != nil || spec.talks()) {
 		return serviceOwned(p, "changed so")
-	case spec.MAC == nil || *spec.MAC == p.MAC:
-	case !c.Admin:
-		return forbidden("update_port:mac_address")
-	case p.Binding != nil, p.VIF.Type() == signalbox.VIFOVS:
+	}
+	asked := *spec
+	if or(spec.MAC, p.MAC) == p.MAC {
+		asked.MAC = nil
+	}
+	if err := mayAsk(c, &asked, "update_port", on(c, p.ProjectID, n)); err != nil {
+		return err
+	}
+	if asked.MAC != nil && (p.Binding != nil || p.VIF.Type() == signalbox.VIFOVS) {
 		return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonPortBound,
 			"Unable to complete operation on port %s, port is already bound on host %s, old mac %s, new mac %s.", p.ID, p.HostName(), p.MAC, *spec.MAC)
 	}
-	if c.Owns(n.ProjectID) {
-		return nil
-	}
-	asked := *spec
-	asked.MAC = nil
-	return guestMay(&asked, "update_port")
+	return nil
 }
 
 func serviceOwned(p *signalbox.Port, what string) error {
@@ -436,7 +431,7 @@ func serviceOwned(p *signalbox.Port, what string) error {
 // DeletePort deletes a port, but not one that came with something else. Floating IPs that stood for it stand for nothing then.
 func (s *Service) DeletePort(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64) error {
 	return s.db.Write(ctx, func(tx *store.Tx) error {
-		if _, err := visiblePort(ctx, tx, c, id); err != nil { // whoever sees it may: a network's owner can clear it
+		if _, err := visiblePort(ctx, tx, c, id); err != nil { // whoever gets it may
 			return err
 		}
 		p, err := tx.PortForUpdate(ctx, id) // or it could become a router's meanwhile

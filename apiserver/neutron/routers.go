@@ -60,7 +60,7 @@ func (s *Service) Router(ctx context.Context, c signalbox.Caller, id uuid.UUID) 
 // visibleRouter hides a router from whom it does not belong to.
 func visibleRouter(c signalbox.Caller, id uuid.UUID) func(*signalbox.Router, error) (*signalbox.Router, error) {
 	return func(r *signalbox.Router, err error) (*signalbox.Router, error) {
-		if err == nil && !c.Owns(r.ProjectID) {
+		if err == nil && !may(c, "get_router", to(c, r.ProjectID)) {
 			return nil, notFound("router", id)
 		}
 		return r, err
@@ -74,7 +74,7 @@ func lockRouter(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.U
 
 // Routers lists.
 func (s *Service) Routers(ctx context.Context, c signalbox.Caller, q Query) ([]signalbox.Router, error) {
-	return list(ctx, s, c, q, (*store.Tx).Routers)
+	return list(ctx, s, c, "router", q, (*store.Tx).Routers)
 }
 
 // UpdateRouter changes what the spec says.

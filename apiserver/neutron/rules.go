@@ -155,7 +155,7 @@ func remotesVisible(ctx context.Context, tx *store.Tx, c signalbox.Caller, rules
 		return err
 	}
 	for _, id := range ids {
-		if owner, there := owners[id]; !there || !c.Owns(owner) {
+		if owner, there := owners[id]; !there || !may(c, "get_security_group", to(c, owner)) {
 			return notFound("security_group", id)
 		}
 	}
@@ -174,7 +174,7 @@ func (s *Service) Rule(ctx context.Context, c signalbox.Caller, id uuid.UUID) (r
 // visibleRule hides a rule from whom its group does not belong to.
 func visibleRule(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) (*signalbox.SecurityGroupRule, error) {
 	r, err := tx.Rule(ctx, id)
-	if err == nil && !c.Owns(r.ProjectID) {
+	if err == nil && !may(c, "get_security_group_rule", to(c, r.ProjectID)) {
 		return nil, notFound("security_group_rule", id)
 	}
 	return r, err
@@ -185,7 +185,7 @@ func (s *Service) Rules(ctx context.Context, c signalbox.Caller, q Query) ([]sig
 	if err := s.touch(ctx, c, q); err != nil {
 		return nil, err
 	}
-	return list(ctx, s, c, q, (*store.Tx).Rules)
+	return list(ctx, s, c, "security_group_rule", q, (*store.Tx).Rules)
 }
 
 // DeleteRule deletes a rule.

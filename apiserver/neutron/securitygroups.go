@@ -133,7 +133,7 @@ func (s *Service) SecurityGroup(ctx context.Context, c signalbox.Caller, id uuid
 // visibleGroup hides a group from whom it does not belong to.
 func visibleGroup(c signalbox.Caller, id uuid.UUID) func(*signalbox.SecurityGroup, error) (*signalbox.SecurityGroup, error) {
 	return func(g *signalbox.SecurityGroup, err error) (*signalbox.SecurityGroup, error) {
-		if err == nil && !c.Owns(g.ProjectID) {
+		if err == nil && !may(c, "get_security_group", to(c, g.ProjectID)) {
 			return nil, notFound("security_group", id)
 		}
 		return g, err
@@ -145,7 +145,7 @@ func (s *Service) SecurityGroups(ctx context.Context, c signalbox.Caller, q Quer
 	if err := s.touch(ctx, c, q); err != nil {
 		return nil, err
 	}
-	return list(ctx, s, c, q, (*store.Tx).SecurityGroups)
+	return list(ctx, s, c, "security_group", q, (*store.Tx).SecurityGroups)
 }
 
 // UpdateSecurityGroup changes what the spec says.

@@ -180,18 +180,19 @@ func (s *Service) Subnet(ctx context.Context, c signalbox.Caller, id uuid.UUID) 
 
 func visibleSubnet(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) (*signalbox.Subnet, error) {
 	sub, err := tx.Subnet(ctx, id)
-	if err != nil || c.Owns(sub.ProjectID) {
+	if err != nil || may(c, "get_subnet", to(c, sub.ProjectID)) {
 		return sub, err
 	}
-	if _, err := visibleNetwork(c, sub.NetworkID)(tx.Network(ctx, sub.NetworkID)); err != nil {
-		return nil, notFound("subnet", id)
+	n, err := tx.Network(ctx, sub.NetworkID)
+	if err == nil && !may(c, "get_subnet", on(c, sub.ProjectID, n)) {
+		err = notFound("subnet", id)
 	}
-	return sub, nil
+	return sub, err
 }
 
 // Subnets lists.
 func (s *Service) Subnets(ctx context.Context, c signalbox.Caller, q Query) ([]signalbox.Subnet, error) {
-	return list(ctx, s, c, q, (*store.Tx).Subnets)
+	return list(ctx, s, c, "subnet", q, (*store.Tx).Subnets)
 }
 
 // lockSubnet locks a subnet that the caller may change, after its network: all writers take them in this order.
@@ -204,8 +205,8 @@ func lockSubnet(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.U
 	if err != nil {
 		return nil, err
 	}
-	if !c.Owns(sub.ProjectID) && !c.Owns(n.ProjectID) {
-		return nil, forbidden(rule)
+	if err := must(c, rule, on(c, sub.ProjectID, n)); err != nil {
+		return nil, err
 	}
 	return tx.SubnetForUpdate(ctx, id)
 }

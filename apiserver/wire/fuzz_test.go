@@ -184,7 +184,7 @@ func FuzzQuery(f *testing.F) {
 
 func asked[T any](t *testing.T, r *Resource[T], q url.Values) {
 	var row T
-	if filters, err := r.Filters(q, true); err == nil {
+	if filters, err := r.Filters(q, View{Admin: true}); err == nil {
 		for name, values := range filters {
 			a := r.attribute(name)
 			for _, v := range values {
@@ -194,7 +194,7 @@ func asked[T any](t *testing.T, r *Resource[T], q url.Values) {
 			}
 		}
 	}
-	page, err := r.ReadPage(q, true)
+	page, err := r.ReadPage(q, View{Admin: true})
 	if err != nil {
 		return
 	}

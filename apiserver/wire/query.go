@@ -26,7 +26,7 @@ var notFilters = [...]string{"fields", "limit", "marker", "page_reverse", "sort_
 
 // Filters reads the conditions of a list's query: for each attribute the values of which any will do. No
 // values means that none can match: what was asked for is not even a possible value.
-func (r *Resource[T]) Filters(query url.Values, admin bool) (map[string][]any, error) {
+func (r *Resource[T]) Filters(query url.Values, view View) (map[string][]any, error) {
 	filters := map[string][]any{}
 	names := make([]string, 0, len(query))
 	for name := range query {
@@ -38,7 +38,7 @@ func (r *Resource[T]) Filters(query url.Values, admin bool) (map[string][]any, e
 			continue
 		}
 		a := r.attribute(name)
-		if a == nil || a.Access&Filter == 0 || a.Access&AdminOnly != 0 && !admin {
+		if a == nil || a.Access&Filter == 0 || !a.shown(view) {
 			return nil, invalid("['%s'] is invalid attribute for filtering", shown(name))
 		}
 		values, err := a.filter(query[name])
@@ -87,8 +87,8 @@ type Page struct {
 }
 
 // ReadPage reads the parameters of pagination and sorting.
-func (r *Resource[T]) ReadPage(query url.Values, admin bool) (p Page, err error) {
-	if p.Sort, err = r.sort(query["sort_key"], query["sort_dir"], admin); err != nil {
+func (r *Resource[T]) ReadPage(query url.Values, view View) (p Page, err error) {
+	if p.Sort, err = r.sort(query["sort_key"], query["sort_dir"], view); err != nil {
 		return p, err
 	}
 	if s := query.Get("limit"); s != "" {
@@ -112,14 +112,14 @@ func (r *Resource[T]) ReadPage(query url.Values, admin bool) (p Page, err error)
 	return p, nil
 }
 
-func (r *Resource[T]) sort(keys, dirs []string, admin bool) ([]Order, error) {
+func (r *Resource[T]) sort(keys, dirs []string, view View) ([]Order, error) {
 	if len(keys) != len(dirs) {
 		return nil, invalid("The number of sort_keys and sort_dirs must be same")
 	}
 	var orders []Order
 	for i, key := range keys {
 		a := r.attribute(key)
-		if a == nil || a.Access&Sort == 0 || a.Access&AdminOnly != 0 && !admin {
+		if a == nil || a.Access&Sort == 0 || !a.shown(view) {
 			return nil, invalid("['%s'] is invalid attribute for sort_keys", shown(key))
 		}
 		if dirs[i] != "asc" && dirs[i] != "desc" {

@@ -23,8 +23,8 @@ const (
 	Required                     // one that creates must
 	Filter                       // a list can be narrowed by it
 	Sort                         // it can be ordered by it
-	AdminSet                     // only an admin may set it to other than its default, or back to that
-	AdminOnly                    // only an admin may set it, filter by it or see it
+	AdminSet                     // only an admin, or whom policy lets, may set it to other than its default, or back to that
+	AdminOnly                    // only they may set it, filter by it or see it
 	Unshown                      // no answer has it
 )
 
@@ -220,7 +220,13 @@ func (r *Resource[T]) AdminOnly(values Values, verb Access) []string {
 // View is how much of a resource an answer shows.
 type View struct {
 	Admin  bool     // what only admins may see, too
+	Also   []string // of that, what somebody may see who is no admin
 	Fields []string // only these; nil for all. Unknown names are ignored, as in Neutron
+}
+
+// shown reports whether an attribute is for the eyes of whom a view is for.
+func (a *Attribute[T]) shown(view View) bool {
+	return a.Access&AdminOnly == 0 || view.Admin || slices.Contains(view.Also, a.Name)
 }
 
 // Append appends v as a JSON object.
@@ -229,8 +235,7 @@ func (r *Resource[T]) Append(b []byte, v *T, view View) []byte {
 	comma := false
 	for i := range r.Attributes {
 		a := &r.Attributes[i]
-		hidden := a.Access&Unshown != 0 || a.Access&AdminOnly != 0 && !view.Admin
-		if hidden || view.Fields != nil && !slices.Contains(view.Fields, a.Name) {
+		if a.Access&Unshown != 0 || !a.shown(view) || view.Fields != nil && !slices.Contains(view.Fields, a.Name) {
 			continue
 		}
 		if comma {

@@ -295,8 +295,8 @@ func TestQueriesAreCheckedAgainstTheTable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err1 := Networks().Filters(q, false)
-		_, err2 := Networks().ReadPage(q, false)
+		_, err1 := Networks().Filters(q, View{})
+		_, err2 := Networks().ReadPage(q, View{})
 		if (err1 == nil && err2 == nil) != ok {
 			t.Errorf("%s: %v %v", query, err1, err2)
 		}

@@ -28,6 +28,7 @@ type access struct {
 	KeystoneCAFile        string        `yaml:"keystone_ca_file"`
 	KeystoneCache         time.Duration `yaml:"keystone_cache"`
 	AdminRoles            list          `yaml:"admin_roles"`
+	ServiceRoles          list          `yaml:"service_roles"`
 	MemberRoles           list          `yaml:"member_roles"`
 	ReaderRoles           list          `yaml:"reader_roles"`
 
@@ -43,7 +44,7 @@ func defaultAccess() access {
 	join := func(names []string) list { return list(strings.Join(names, ",")) }
 	return access{
 		Auth: "noauth", KeystoneUserDomain: "Default", KeystoneProject: "service", KeystoneProjectDomain: "Default", KeystoneCache: time.Minute,
-		AdminRoles: join(roles.Admin), MemberRoles: join(roles.Member), ReaderRoles: join(roles.Reader),
+		AdminRoles: join(roles.Admin), ServiceRoles: join(roles.Service), MemberRoles: join(roles.Member), ReaderRoles: join(roles.Reader),
 		AtOnce: 1024,
 	}
 }
@@ -60,6 +61,7 @@ var accessSettings = []setting{
 	{"keystone-ca-file", "certificate authorities of an https Keystone, in PEM; else the system's"},
 	{"keystone-cache", "how long a valid token is not asked for again, and so a revoked one goes on, as 1m"},
 	{"admin-roles", "roles that may do everything"},
+	{"service-roles", "roles that see to the ports of every project, as Nova does"},
 	{"member-roles", "roles that may use what their project has"},
 	{"reader-roles", "roles that may look at what their project has"},
 	{"api-tls-cert", "certificate of the API in PEM, with those between it and its authority; it is read anew when it changes"},
@@ -106,7 +108,7 @@ func (a *access) keystone() (apiserver.Authenticator, error) {
 		URL: a.KeystoneURL, PublicURL: a.KeystonePublicURL, TLS: authorities, Believe: a.KeystoneCache,
 		Account: auth.Account{Username: a.KeystoneUsername, Password: a.KeystonePassword, UserDomain: a.KeystoneUserDomain,
 			Project: a.KeystoneProject, ProjectDomain: a.KeystoneProjectDomain},
-		Roles: auth.Roles{Admin: a.AdminRoles.words(), Member: a.MemberRoles.words(), Reader: a.ReaderRoles.words()},
+		Roles: auth.Roles{Admin: a.AdminRoles.words(), Service: a.ServiceRoles.words(), Member: a.MemberRoles.words(), Reader: a.ReaderRoles.words()},
 	})
 }
 

@@ -1,0 +1,136 @@
+package neutron
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/signalbox-sdn/signalbox"
+)
+
+// standing is what a caller is to a resource. Several may be true at once.
+type standing uint8
+
+// What a rule can ask for.
+const (
+	owner        standing = 1 << iota // it is the caller's project's
+	networkOwner                      // the network that it is, or is on, is the caller's project's
+	shared                            // that network is shared with the caller
+	external                          // that network is external
+	service                           // the caller works for all projects, as Nova does
+)
+
+// policy is who may do what beside an admin, who may everything; without a rule here it is an admin alone. The rules are
+// the defaults of Neutron (neutron/conf/policies), by the names that its refusals give them. What somebody may not get is
+// not there for them: every other rule is asked only of what they may.
+//
+// Which attributes have a rule of their own is said with the attributes, in wire: AdminSet and AdminOnly. Of the lists, the
+// store's conditions of visibility say in SQL what the get rules say here. Whoever only reads has been refused every change
+// at the edge.
+var policy = map[string]standing{
+	"create:project_id": service, // for another project than the caller's
+
+	"get_network":          owner | shared | external | service,
+	"update_network":       owner,
+	"delete_network":       owner,
+	"update_networks_tags": owner,
+
+	"get_subnet":          owner | networkOwner | shared | external | service,
+	"create_subnet":       networkOwner,
+	"update_subnet":       owner | networkOwner,
+	"delete_subnet":       owner | networkOwner,
+	"update_subnets_tags": owner | networkOwner,
+
+	"get_port":          owner | networkOwner | service,
+	"create_port":       networkOwner | shared | service, // an external network is there for routers and floating IPs
+	"update_port":       owner | service,
+	"delete_port":       owner | networkOwner | service, // a network's owner can clear it
+	"update_ports_tags": owner | service,
+
+	"create_port:mac_address":           networkOwner | service,
+	"create_port:fixed_ips:ip_address":  networkOwner | service,
+	"create_port:device_owner":          networkOwner | service, // one that begins with network:
+	"create_port:port_security_enabled": networkOwner | service,
+	"create_port:allowed_address_pairs": networkOwner,
+	"create_port:binding:host_id":       service,
+	"create_port:binding:profile":       service,
+
+	"update_port:mac_address":           service,
+	"update_port:fixed_ips:ip_address":  networkOwner | service,
+	"update_port:device_owner":          networkOwner | service,
+	"update_port:port_security_enabled": networkOwner | service,
+	"update_port:allowed_address_pairs": networkOwner,
+	"update_port:binding:host_id":       service,
+	"update_port:binding:profile":       service,
+
+	"get_port:binding:host_id":     service,
+	"get_port:binding:profile":     service,
+	"get_port:binding:vif_type":    service,
+	"get_port:binding:vif_details": service,
+
+	"get_router":                     owner, // and whoever gets it may change it
+	"add_router_interface:port_id":   owner,
+	"add_router_interface:subnet_id": owner | networkOwner, // or any guest of a shared network could be its gateway
+
+	"get_floatingip":          owner, // and whoever gets it may change it
+	"get_security_group":      owner,
+	"get_security_group_rule": owner,
+}
+
+// may reports whether a rule lets a caller who is that to the resource.
+func may(c signalbox.Caller, rule string, is standing) bool {
+	return c.Admin || policy[rule]&is != 0
+}
+
+// must is may as a refusal.
+func must(c signalbox.Caller, rule string, is standing) error {
+	if may(c, rule, is) {
+		return nil
+	}
+	return forbidden(rule)
+}
+
+// to is what a caller is to a resource of a project.
+func to(c signalbox.Caller, project string) (is standing) {
+	if c.ProjectID == project {
+		is |= owner
+	}
+	if c.Service {
+		is |= service
+	}
+	return is
+}
+
+// on is what a caller is to a resource of a project that is on a network.
+func on(c signalbox.Caller, project string, n *signalbox.Network) standing {
+	is := to(c, project)
+	if c.ProjectID == n.ProjectID {
+		is |= networkOwner
+	}
+	if n.Shared {
+		is |= shared
+	}
+	if n.External {
+		is |= external
+	}
+	return is
+}
+
+// toNetwork is what a caller is to a network itself.
+func toNetwork(c signalbox.Caller, n *signalbox.Network) standing { return on(c, n.ProjectID, n) }
+
+// May reports whether a rule lets a caller whatever they ask it of.
+func May(c signalbox.Caller, rule string) bool { return may(c, rule, to(c, "")) }
+
+// Shown are the attributes of a resource that a caller who is no admin sees, though others do not.
+func Shown(c signalbox.Caller, resource string) (names []string) {
+	if !c.Service {
+		return nil
+	}
+	for rule, who := range policy {
+		if name, of := strings.CutPrefix(rule, "get_"+resource+":"); of && who&service != 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
