@@ -46,9 +46,10 @@ type Network struct {
 	Description  string
 	AdminStateUp bool
 	Shared       bool
-	External     bool // router:external
-	Unsecured    bool // port security is off for ports that do not say
-	MTU          int  // bytes, the largest IP packet that the network carries between hosts
+	External     bool   // router:external
+	Unsecured    bool   // port security is off for ports that do not say
+	DNSDomain    string // of its ports' names, as ParseDomain has it; "": as is configured
+	MTU          int    // bytes, the largest IP packet that the network carries between hosts
 	Segment      Segment
 	Subnets      []uuid.UUID // read only, in order of creation
 	Tags         []string    // in order, each once

@@ -71,6 +71,9 @@ type Port struct {
 	Unsecured   bool          // port security is off: whatever it says is let pass
 	Pairs       []AddressPair // what it may say beside its own addresses
 	DHCPOptions []DHCPOption  // what DHCP tells it beside what its subnet says
+
+	DNSName string // in lower case; with a last dot it is fully qualified; "": see HostName
+	Domain  string // that its names are in; read only, and no part of the change feed
 	VIF
 	Meta
 }

@@ -23,6 +23,7 @@ func networkSpec(v wire.Values, revision *int64) neutron.NetworkSpec {
 		Shared:         wire.Get[bool](v, "shared"),
 		External:       wire.Get[bool](v, "router:external"),
 		PortSecurity:   wire.Get[bool](v, "port_security_enabled"),
+		DNSDomain:      wire.Get[string](v, "dns_domain"),
 		MTU:            wire.Get[int](v, "mtu"),
 		Type:           wire.Get[string](v, "provider:network_type"),
 		Physical:       wire.Get[string](v, "provider:physical_network"),

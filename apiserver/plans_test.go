@@ -63,7 +63,7 @@ func everyRequest(c *client) {
 			"?not-tags=a", "?network_id=" + id, "?device_id=vm", "?mac_address=fa:16:3e:00:00:01", "?fixed_ips=ip_address%3D10.0.0.3",
 			"?fixed_ips=subnet_id%3D" + id, "?fixed_ips=ip_address_substr%3D0.0", "?port_id=" + id, "?router_id=" + id,
 			"?floating_network_id=" + id, "?floating_ip_address=192.0.2.9", "?fixed_ip_address=10.0.0.9", "?cidr=10.0.0.0/24", "?security_groups=" + id,
-			"?binding:host_id=h1", "?shared=True", "?router:external=True", "?admin_state_up=True", "?description=a", "?changed_since=2020-01-01T00:00:00Z",
+			"?binding:host_id=h1", "?dns_name=vm", "?dns_domain=lab.example.", "?shared=True", "?router:external=True", "?admin_state_up=True", "?description=a", "?changed_since=2020-01-01T00:00:00Z",
 		} {
 			c.raw(http.MethodGet, list+q, nil)
 			guest.raw(http.MethodGet, list+q, nil)

@@ -28,6 +28,7 @@ func portSpec(v wire.Values, revision *int64) neutron.PortSpec {
 		DeviceOwner:    wire.Get[string](v, "device_owner"),
 		PortSecurity:   wire.Get[bool](v, "port_security_enabled"),
 		Pairs:          wire.Get[[]signalbox.AddressPair](v, "allowed_address_pairs"),
+		DNSName:        wire.Get[string](v, "dns_name"),
 		DHCPOptions:    wire.Get[[]signalbox.DHCPOption](v, "extra_dhcp_opts"),
 		Host:           wire.Get[string](v, "binding:host_id"),
 		VNIC:           wire.Get[signalbox.VNICType](v, "binding:vnic_type"),

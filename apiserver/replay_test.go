@@ -224,7 +224,7 @@ var certain = map[string]bool{
 	"project_id": true, "tenant_id": true, "provider:network_type": true, "provider:physical_network": true,
 	"ip_version": true, "cidr": true, "gateway_ip": true, "allocation_pools": true, "enable_dhcp": true, "dns_nameservers": true,
 	"host_routes": true, "ipv6_ra_mode": true, "ipv6_address_mode": true, "device_id": true, "device_owner": true,
-	"routes": true, "fixed_ip_address": true, "port_details": true,
+	"dns_name": true, "dns_domain": true, "routes": true, "fixed_ip_address": true, "port_details": true,
 	"direction": true, "ethertype": true, "protocol": true, "port_range_min": true, "port_range_max": true,
 	"remote_ip_prefix": true, "normalized_cidr": true, "remote_group_id": true,
 }

@@ -27,6 +27,7 @@ const project = "4e59fef51ae04cc69527e8911f54e504"
 
 // settings are those that the recorded Neutron had, as far as they show.
 var settings = neutron.Settings{
+	DNSDomain:          "openstacklocal",
 	TenantNetworkTypes: "vxlan,vlan", NetworkVLANRanges: "physnet1:1240:1260", FlatNetworks: "physnet2",
 	TunnelIDRanges: "1:1000", VNIRanges: "1:20000", UnderlayMTU: 1500,
 }

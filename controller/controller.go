@@ -49,7 +49,7 @@ type Config struct {
 	Bridge      string                  // the integration bridge; "br-int"
 	TunnelTypes []signalbox.NetworkType // the tunnel ports that every host with a local_ip gets
 	OVSDBPort   int                     // where a host with set-manager ptcp: listens; 6640
-	Domain      string                  // DHCP's domain name; "" for none
+	Domain      string                  // of the names of ports whose network has none of its own, with its last dot; "": none
 	Lease       time.Duration           // DHCP's lease time; a day
 	LostAfter   time.Duration           // a host away for longer has its ports shown DOWN; 30 s
 	AuditEvery  time.Duration           // how often each switch is read whole; 5 min

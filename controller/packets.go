@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"strings"
@@ -93,24 +94,26 @@ func (l *loop) dhcpFacts(key signalbox.PortKey) ([]dhcp.Facts, uuid.UUID) {
 	if n == nil {
 		return nil, id
 	}
+	domain := l.domainOf(n)
 	var out []dhcp.Facts
 	for _, ip := range p.FixedIPs {
 		subnet, server := rows.Subnet(ip.SubnetID), rows.Port(l.ports.served[ip.SubnetID])
 		if !ip.Addr.Is4() || subnet == nil || !subnet.EnableDHCP || server == nil {
 			continue
 		}
+		host, _ := p.NameOf(ip.Addr, "")
 		out = append(out, dhcp.Facts{
 			MAC: p.MAC, Addr: ip.Addr, Subnet: subnet,
 			Server: addressIn(server, ip.SubnetID), ServerMAC: server.MAC,
-			MTU: n.MTU, Hostname: hostName(ip.Addr), Domain: l.c.cfg.Domain, Lease: l.c.cfg.Lease,
+			MTU: n.MTU, Hostname: host, Domain: strings.TrimSuffix(domain, "."), Lease: l.c.cfg.Lease,
 			Options: p.DHCPOptions,
 		})
 	}
 	return out, id
 }
 
-// hostName is the name that Neutron gives an address by default: host-10-0-0-3.
-func hostName(a netip.Addr) string { return "host-" + strings.ReplaceAll(a.String(), ".", "-") }
+// domainOf is the domain that the names of a network's ports are in.
+func (l *loop) domainOf(n *signalbox.Network) string { return cmp.Or(n.DNSDomain, l.c.cfg.Domain) }
 
 func addressIn(p *signalbox.Port, subnet uuid.UUID) netip.Addr {
 	for _, ip := range p.FixedIPs {

@@ -20,11 +20,12 @@ type Settings struct {
 	TunnelIDRanges      string // "min:max", for gre
 	VNIRanges           string // "min:max", for vxlan and geneve
 	UnderlayMTU         int    // bytes of the largest IP packet between hosts
+	DNSDomain           string // of the names of ports whose network has none of its own; "": none
 }
 
 // DefaultSettings need nothing of the physical network but that hosts reach each other.
 func DefaultSettings() Settings {
-	return Settings{TenantNetworkTypes: "vxlan", TunnelIDRanges: "1:65535", VNIRanges: "1:65535", UnderlayMTU: 1500}
+	return Settings{TenantNetworkTypes: "vxlan", TunnelIDRanges: "1:65535", VNIRanges: "1:65535", UnderlayMTU: 1500, DNSDomain: "openstacklocal"}
 }
 
 // IDRange is an inclusive range of VLAN or tunnel ids.
@@ -45,6 +46,7 @@ type Config struct {
 	TunnelIDRanges      []IDRange
 	VNIRanges           []IDRange
 	UnderlayMTU         int
+	Domain              string // as signalbox.ParseDomain has it
 }
 
 // anyPhysical stands for every name of a physical network.
@@ -63,11 +65,14 @@ func (s Settings) Parse() (Config, error) {
 		UnderlayMTU: s.UnderlayMTU, FlatNetworks: words(s.FlatNetworks),
 		ExternalNetworkType: signalbox.NetworkType(strings.TrimSpace(s.ExternalNetworkType)),
 	}
-	var errs [4]error
+	var errs [5]error
 	c.TenantNetworkTypes, errs[0] = parseTypes(s.TenantNetworkTypes)
 	c.NetworkVLANRanges, errs[1] = parseVLANRanges(s.NetworkVLANRanges)
 	c.TunnelIDRanges, errs[2] = parseRanges("tunnel_id_ranges", s.TunnelIDRanges, maxKey)
 	c.VNIRanges, errs[3] = parseRanges("vni_ranges", s.VNIRanges, maxVNI)
+	if c.Domain, errs[4] = signalbox.ParseDomain(s.DNSDomain); errs[4] != nil {
+		errs[4] = fmt.Errorf("dns_domain: %w", errs[4])
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return Config{}, err
 	}

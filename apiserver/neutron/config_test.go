@@ -54,6 +54,7 @@ func TestSettingsThatCannotWorkAreRefusedByName(t *testing.T) {
 		"a range reversed":      {"tunnel_id_ranges", func(s *Settings) { s.TunnelIDRanges = "9:1" }},
 		"a VNI of 25 bits":      {"vni_ranges", func(s *Settings) { s.VNIRanges = "1:16777216" }},
 		"words for numbers":     {"vni_ranges", func(s *Settings) { s.VNIRanges = "one:two" }},
+		"a domain with _":       {"dns_domain", func(s *Settings) { s.DNSDomain = "my_cloud" }},
 		"no room in the MTU":    {"underlay_mtu", func(s *Settings) { s.UnderlayMTU = 100 }},
 	} {
 		s := DefaultSettings()

@@ -15,6 +15,7 @@ type NetworkSpec struct {
 	ProjectID, Name, Description   *string // ProjectID: at create only
 	AdminStateUp, Shared, External *bool
 	PortSecurity                   *bool
+	DNSDomain                      *string // "": as is configured
 	MTU                            *int    // 0: as large as the type allows
 	Type, Physical                 *string // at create only
 	SegmentationID                 *int
@@ -56,7 +57,7 @@ func (s *Service) createNetwork(ctx context.Context, tx *store.Tx, c signalbox.C
 	*n = signalbox.Network{
 		ID: s.src.ID(), ProjectID: project, Name: or(spec.Name, ""), Description: or(spec.Description, ""),
 		AdminStateUp: or(spec.AdminStateUp, true), Shared: or(spec.Shared, false), External: or(spec.External, false),
-		Unsecured: !or(spec.PortSecurity, true),
+		Unsecured: !or(spec.PortSecurity, true), DNSDomain: or(spec.DNSDomain, ""),
 	}
 	if err := s.assignSegment(ctx, tx, n, spec); err != nil {
 		return err
@@ -132,6 +133,7 @@ func (s *Service) UpdateNetwork(ctx context.Context, c signalbox.Caller, id uuid
 		set(&n.AdminStateUp, spec.AdminStateUp)
 		set(&n.Shared, spec.Shared)
 		set(&n.External, spec.External)
+		set(&n.DNSDomain, spec.DNSDomain)
 		n.Unsecured = !or(spec.PortSecurity, !n.Unsecured)
 		if spec.MTU != nil {
 			if err := s.resize(ctx, tx, n, *spec.MTU); err != nil {

@@ -20,6 +20,7 @@ type PortSpec struct {
 	MAC                          *signalbox.MAC
 	FixedIPs                     *[]signalbox.FixedIP // the zero SubnetID or Addr: ours to choose
 	DeviceID, DeviceOwner        *string
+	DNSName                      *string
 	PortSecurity                 *bool                    // nil at create: as the network has it
 	Pairs                        *[]signalbox.AddressPair // the zero MAC: the port's own
 	DHCPOptions                  *[]signalbox.DHCPOption  // what is to change of them
@@ -142,7 +143,10 @@ func (s *Service) planPort(ctx context.Context, tx *store.Tx, seen networksSeen,
 	*p = signalbox.Port{
 		ID: s.src.ID(), NetworkID: n.ID, ProjectID: project, Name: or(spec.Name, ""), Description: or(spec.Description, ""),
 		AdminStateUp: or(spec.AdminStateUp, true), DeviceID: or(spec.DeviceID, ""), DeviceOwner: or(spec.DeviceOwner, ""),
-		Role: signalbox.RoleVIF, Status: signalbox.Down,
+		Role: signalbox.RoleVIF, Status: signalbox.Down, Domain: s.domainOf(n.DNSDomain),
+	}
+	if err := rename(p, spec.DNSName); err != nil {
+		return err
 	}
 	p.Tags = slices.Sorted(slices.Values(or(spec.Tags, nil)))
 	if p.MAC = or(spec.MAC, signalbox.MAC{}); spec.MAC == nil {
@@ -283,7 +287,9 @@ func inUse(p *signalbox.Port, err error) error {
 // Port reads one.
 func (s *Service) Port(ctx context.Context, c signalbox.Caller, id uuid.UUID) (p *signalbox.Port, err error) {
 	err = s.db.Read(ctx, func(tx *store.Tx) error {
-		p, err = visiblePort(ctx, tx, c, id)
+		if p, err = visiblePort(ctx, tx, c, id); err == nil {
+			p.Domain = s.domainOf(p.Domain)
+		}
 		return err
 	})
 	return p, err
@@ -313,7 +319,11 @@ func ownPort(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID
 
 // Ports lists.
 func (s *Service) Ports(ctx context.Context, c signalbox.Caller, q Query) ([]signalbox.Port, error) {
-	return list(ctx, s, c, "port", q, (*store.Tx).Ports)
+	ports, err := list(ctx, s, c, "port", q, (*store.Tx).Ports)
+	for i := range ports {
+		ports[i].Domain = s.domainOf(ports[i].Domain)
+	}
+	return ports, err
 }
 
 // UpdatePort changes what the spec says.
@@ -335,6 +345,7 @@ func (s *Service) UpdatePort(ctx context.Context, c signalbox.Caller, id uuid.UU
 		if err := mayUpdatePort(c, n, p, &spec); err != nil {
 			return err
 		}
+		p.Domain = s.domainOf(p.Domain)
 		return updatePort(ctx, tx, c, n, p, &spec)
 	})
 	return p, err
@@ -347,6 +358,9 @@ func updatePort(ctx context.Context, tx *store.Tx, c signalbox.Caller, n *signal
 	set(&p.AdminStateUp, spec.AdminStateUp)
 	set(&p.DeviceID, spec.DeviceID)
 	set(&p.DeviceOwner, spec.DeviceOwner)
+	if err := rename(p, spec.DNSName); err != nil {
+		return err
+	}
 	if set(&p.MAC, spec.MAC); p.MAC != before.MAC {
 		p.Pairs = renamed(p.Pairs, before.MAC, p.MAC)
 	}

@@ -62,7 +62,11 @@ func anyOf(st *statement, col column, values []any) string {
 			possible = append(possible, s)
 		}
 	}
-	return col.expr + " = ANY(" + st.param(possible) + "::" + col.typ + "[])"
+	condition := col.expr + " = ANY(" + st.param(possible) + "::" + col.typ + "[])"
+	if col.sparse && !slices.Contains(possible, "") {
+		condition = col.expr + " <> '' AND " + condition
+	}
+	return condition
 }
 
 func tagFilter(name string) bool {

@@ -16,6 +16,7 @@ type column struct {
 	expr     string // never made from a request
 	typ      string // PostgreSQL's name of the type that values are compared as
 	nullable bool   // rows cannot be sorted by it
+	sparse   bool   // it has an index of what is not ""
 }
 
 // listing is what lists of one resource are made from.
@@ -44,6 +45,7 @@ var networkList = listing{
 		"provider:network_type":     {expr: "coalesce(s.network_type, 'local')", typ: "text"},
 		"provider:physical_network": {expr: "s.physical", typ: "text", nullable: true},
 		"provider:segmentation_id":  {expr: "s.segmentation_id", typ: "bigint", nullable: true},
+		"dns_domain":                {expr: "n.dns_domain", typ: "text", sparse: true},
 		"created_at":                {expr: "n.created_at", typ: "timestamptz"},
 		"updated_at":                {expr: "n.updated_at", typ: "timestamptz"},
 		"revision_number":           {expr: "n.revision", typ: "bigint"},
@@ -93,6 +95,7 @@ var portList = listing{
 		"updated_at":        {expr: "p.updated_at", typ: "timestamptz"},
 		"revision_number":   {expr: "p.revision", typ: "bigint"},
 		"binding:vnic_type": {expr: "p.vnic_type", typ: "text"},
+		"dns_name":          {expr: "p.dns_name", typ: "text", sparse: true},
 	},
 }
 

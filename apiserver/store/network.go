@@ -11,7 +11,7 @@ import (
 )
 
 const selectNetwork = `
-SELECT n.id, n.key, n.project_id, n.name, n.description, n.admin_state_up, n.shared, n.external, n.unsecured, n.mtu,
+SELECT n.id, n.key, n.project_id, n.name, n.description, n.admin_state_up, n.shared, n.external, n.unsecured, n.mtu, n.dns_domain,
        n.created_at, n.updated_at, n.revision, n.tags,
        coalesce(s.network_type, 'local') AS network_type, coalesce(s.physical, '') AS physical,
        coalesce(s.segmentation_id, 0) AS segmentation_id,
@@ -29,6 +29,7 @@ type networkRow struct {
 	External       bool
 	Unsecured      bool
 	MTU            int
+	DNSDomain      string `db:"dns_domain"`
 	NetworkType    string `db:"network_type"`
 	Physical       string
 	SegmentationID int64 `db:"segmentation_id"`
@@ -40,7 +41,7 @@ type networkRow struct {
 func (r *networkRow) network() (n signalbox.Network, err error) {
 	n = signalbox.Network{
 		ID: r.ID, Key: signalbox.NetworkKey(r.Key), ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
-		AdminStateUp: r.AdminStateUp, Shared: r.Shared, External: r.External, Unsecured: r.Unsecured, MTU: r.MTU,
+		AdminStateUp: r.AdminStateUp, Shared: r.Shared, External: r.External, Unsecured: r.Unsecured, MTU: r.MTU, DNSDomain: r.DNSDomain,
 		Segment: signalbox.Segment{Type: signalbox.NetworkType(r.NetworkType), Physical: r.Physical, ID: uint32(r.SegmentationID)},
 		Tags:    tags(r.Tags), Meta: r.meta(),
 	}
@@ -70,9 +71,9 @@ type keyedMeta struct {
 func (tx *Tx) InsertNetwork(ctx context.Context, n *signalbox.Network) error {
 	var got keyedMeta
 	err := tx.get(ctx, &got, `
-		INSERT INTO networks (id, project_id, name, description, admin_state_up, shared, external, mtu, unsecured)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING key, created_at, updated_at, revision`,
-		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.MTU, n.Unsecured)
+		INSERT INTO networks (id, project_id, name, description, admin_state_up, shared, external, mtu, unsecured, dns_domain)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING key, created_at, updated_at, revision`,
+		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.MTU, n.Unsecured, n.DNSDomain)
 	if err != nil {
 		return wrap("insert network", err)
 	}
@@ -148,9 +149,9 @@ func (tx *Tx) UpdateNetwork(ctx context.Context, n *signalbox.Network) error {
 	var got metaRow
 	err := tx.get(ctx, &got, `
 		UPDATE networks SET name = $2, description = $3, admin_state_up = $4, shared = $5, external = $6, mtu = $7,
-		       project_id = $8, unsecured = $9, updated_at = clock_timestamp(), revision = revision + 1
+		       project_id = $8, unsecured = $9, dns_domain = $10, updated_at = clock_timestamp(), revision = revision + 1
 		WHERE id = $1 RETURNING created_at, updated_at, revision`,
-		n.ID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.MTU, n.ProjectID, n.Unsecured)
+		n.ID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.MTU, n.ProjectID, n.Unsecured, n.DNSDomain)
 	if isNoRows(err) {
 		return notFound("update network", "network", n.ID)
 	} else if err != nil {

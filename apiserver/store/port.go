@@ -16,15 +16,16 @@ const (
 	portFields = `
 SELECT p.id, p.key, p.network_id, p.project_id, p.name, p.description, p.admin_state_up, p.mac, p.device_id, p.device_owner,
        p.role, p.router_id, p.status, p.created_at, p.updated_at, p.revision, p.tags,
-       p.unsecured, p.pair_macs, p.pair_prefixes, p.dhcp_options, p.host, p.vnic_type, p.profile,
+       p.unsecured, p.pair_macs, p.pair_prefixes, p.dhcp_options, p.host, p.vnic_type, p.profile, p.dns_name,
        b.host_id, b.interface, b.bound_by,
        ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips,
        ARRAY(SELECT m.group_id::text FROM port_security_groups m WHERE m.port_id = p.id ORDER BY m.group_id) AS security_groups`
 
-	// selectPort is a port as the API tells of it: with what the hosts table says of its host.
-	selectPort = portFields + `, h.name AS held_by,
+	// selectPort is a port as the API tells of it: with what the hosts table says of its host, and in its
+	// network's domain.
+	selectPort = portFields + `, h.name AS held_by, w.dns_domain AS domain,
        CASE p.host WHEN '' THEN h.datapath_type ELSE (SELECT min(k.datapath_type) FROM hosts k WHERE k.name = p.host) END AS datapath
-FROM ports p LEFT JOIN bindings b ON b.port_id = p.id LEFT JOIN hosts h ON h.id = b.host_id`
+FROM ports p JOIN networks w ON w.id = p.network_id LEFT JOIN bindings b ON b.port_id = p.id LEFT JOIN hosts h ON h.id = b.host_id`
 
 	// selectFedPort is a port as followers are told of it: a change of a host is no news of its ports.
 	selectFedPort = portFields + `
@@ -91,11 +92,11 @@ func fixedIPs(of []signalbox.FixedIP) (subnets, addrs pq.StringArray) {
 const insertPorts = `
 WITH made AS (
 	INSERT INTO ports (id, network_id, project_id, name, description, admin_state_up, mac, device_id, device_owner, role, status,
-		unsecured, pair_macs, pair_prefixes, dhcp_options, host, vnic_type, profile)
-	SELECT id, n, pr, nm, de, up, mac, di, dw, ro, st, un, pm::macaddr[], pp::cidr[], dh::text[], ho, vn, pf
+		unsecured, pair_macs, pair_prefixes, dhcp_options, host, vnic_type, profile, dns_name)
+	SELECT id, n, pr, nm, de, up, mac, di, dw, ro, st, un, pm::macaddr[], pp::cidr[], dh::text[], ho, vn, pf, dn
 	FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::macaddr[], $8::text[], $9::text[],
-		$10::text[], $11::text[], $18::boolean[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[])
-		AS t(id, n, pr, nm, de, up, mac, di, dw, ro, st, un, pm, pp, dh, ho, vn, pf)
+		$10::text[], $11::text[], $18::boolean[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[])
+		AS t(id, n, pr, nm, de, up, mac, di, dw, ro, st, un, pm, pp, dh, ho, vn, pf, dn)
 	RETURNING id, key, created_at, updated_at, revision),
 addresses AS (
 	INSERT INTO allocations (subnet_id, ip, port_id, ord)
@@ -163,7 +164,7 @@ func (tx *Tx) InsertPorts(ctx context.Context, ports []*signalbox.Port) error {
 	}
 	err := tx.all(ctx, &got, insertPorts, c.id, c.network, c.project, c.name, c.description, c.up, c.mac, c.device, c.owner, c.role, c.status,
 		c.subnet, c.addr, c.port, c.ord, c.member, c.group,
-		c.unsecured, c.pairMACs, c.pairPrefixes, c.dhcpOptions, c.host, c.vnic, c.profile)
+		c.unsecured, c.pairMACs, c.pairPrefixes, c.dhcpOptions, c.host, c.vnic, c.profile, c.dnsName)
 	for _, made := range got {
 		p := byID[made.ID]
 		p.Key, p.Meta = signalbox.PortKey(made.Key), made.meta()
@@ -244,7 +245,7 @@ func ports(rows []portRow) (out []signalbox.Port, err error) {
 }
 
 // UpdatePort writes what may change of a port, its addresses and groups among it, and renews its Meta. It does not touch
-// the port's key, network, role, status and binding, nor what is read only of its VIF. Conflict ReasonMACInUse or ReasonIPInUse. Who computes the new port from the old
+// the port's key, network, role, status and binding, nor what is read only of it. Conflict ReasonMACInUse or ReasonIPInUse. Who computes the new port from the old
 // one read it with PortForUpdate.
 func (tx *Tx) UpdatePort(ctx context.Context, p *signalbox.Port) error {
 	var got struct {
@@ -255,14 +256,14 @@ func (tx *Tx) UpdatePort(ctx context.Context, p *signalbox.Port) error {
 	macs, prefixes := pairs(p.Pairs)
 	err := tx.get(ctx, &got, `
 		UPDATE ports p SET name = $2, description = $3, admin_state_up = $4, mac = $5, device_id = $6, device_owner = $7,
-		       project_id = $8, unsecured = $9, pair_macs = $10, pair_prefixes = $11, dhcp_options = $12, host = $13, vnic_type = $14, profile = $15,
+		       project_id = $8, unsecured = $9, pair_macs = $10, pair_prefixes = $11, dhcp_options = $12, host = $13, vnic_type = $14, profile = $15, dns_name = $16,
 		       updated_at = clock_timestamp(), revision = revision + 1
 		WHERE id = $1
 		RETURNING created_at, updated_at, revision,
 		          ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips,
 		          ARRAY(SELECT m.group_id::text FROM port_security_groups m WHERE m.port_id = p.id ORDER BY m.group_id) AS security_groups`,
 		p.ID, p.Name, p.Description, p.AdminStateUp, mac{p.MAC}, p.DeviceID, p.DeviceOwner, p.ProjectID,
-		p.Unsecured, macs, prefixes, dhcpOptions(p.DHCPOptions), p.Host, string(p.VNIC), p.Profile)
+		p.Unsecured, macs, prefixes, dhcpOptions(p.DHCPOptions), p.Host, string(p.VNIC), p.Profile, p.DNSName)
 	if isNoRows(err) {
 		return notFound("update port", "port", p.ID)
 	} else if err != nil {

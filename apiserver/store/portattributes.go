@@ -12,7 +12,7 @@ import (
 	"github.com/signalbox-sdn/signalbox"
 )
 
-// attributesRow is what a port may say beside its own addresses, what DHCP tells it, and how it is to be plugged in.
+// attributesRow is what a port may say beside its own addresses, what DHCP tells it, how it is to be plugged in, and its name.
 type attributesRow struct {
 	Unsecured    bool
 	PairMACs     pq.StringArray `db:"pair_macs"`
@@ -21,12 +21,14 @@ type attributesRow struct {
 	Host         string
 	VNICType     string `db:"vnic_type"`
 	Profile      string
+	DNSName      string         `db:"dns_name"`
 	HeldBy       sql.NullString `db:"held_by"`
 	Datapath     sql.NullString
+	Domain       string // where it is read
 }
 
 func (r *attributesRow) attributes(p *signalbox.Port) (err error) {
-	p.Unsecured = r.Unsecured
+	p.Unsecured, p.DNSName, p.Domain = r.Unsecured, r.DNSName, r.Domain
 	p.VIF = signalbox.VIF{Host: r.Host, VNIC: signalbox.VNICType(r.VNICType), Profile: r.Profile,
 		HeldBy: r.HeldBy.String, Datapath: r.Datapath.String}
 	if p.Pairs, err = readPairs(r.PairMACs, r.PairPrefixes); err != nil {
@@ -38,8 +40,8 @@ func (r *attributesRow) attributes(p *signalbox.Port) (err error) {
 
 // attributeColumns are the same as the arrays that insertPorts takes. An array of arrays is one of texts.
 type attributeColumns struct {
-	unsecured                                                pq.BoolArray
-	pairMACs, pairPrefixes, dhcpOptions, host, vnic, profile pq.StringArray
+	unsecured                                                         pq.BoolArray
+	pairMACs, pairPrefixes, dhcpOptions, host, vnic, profile, dnsName pq.StringArray
 }
 
 func (c *attributeColumns) add(p *signalbox.Port) {
@@ -48,6 +50,7 @@ func (c *attributeColumns) add(p *signalbox.Port) {
 	c.pairMACs, c.pairPrefixes = append(c.pairMACs, literal(macs)), append(c.pairPrefixes, literal(prefixes))
 	c.dhcpOptions = append(c.dhcpOptions, literal(dhcpOptions(p.DHCPOptions)))
 	c.host, c.vnic, c.profile = append(c.host, p.Host), append(c.vnic, string(p.VNIC)), append(c.profile, p.Profile)
+	c.dnsName = append(c.dnsName, p.DNSName)
 }
 
 // literal is an array as PostgreSQL writes it.

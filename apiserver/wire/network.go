@@ -22,6 +22,7 @@ func Networks() *Resource[signalbox.Network] {
 		{Name: "router:external", Kind: boolean(), Access: Create | Update | Filter | Sort | AdminSet, Default: false, Value: func(n *N) any { return n.External }},
 		{Name: "mtu", Kind: integer(checkMTU), Access: Create | Update | Filter | Sort, Value: func(n *N) any { return n.MTU }},
 		{Name: "port_security_enabled", Kind: boolean(), Access: Create | Update, Default: true, Value: func(n *N) any { return !n.Unsecured }},
+		{Name: "dns_domain", Kind: dnsDomain(), Access: Create | Update | Filter, Default: "", Value: func(n *N) any { return n.DNSDomain }},
 		{Name: "subnets", Kind: ids(), Value: func(n *N) any { return n.Subnets }},
 		{Name: "provider:network_type", Kind: text(32), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return string(n.Segment.Type) }},
 		{Name: "provider:physical_network", Kind: text(64).showsNull(""), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return n.Segment.Physical }},

@@ -26,6 +26,8 @@ func Ports() *Resource[signalbox.Port] {
 		{Name: "port_security_enabled", Kind: boolean(), Access: Create | Update, Value: func(p *P) any { return p.Secured() }},
 		{Name: "allowed_address_pairs", Kind: addressPairs(), Access: Create | Update, Value: func(p *P) any { return p.Pairs }},
 		{Name: "extra_dhcp_opts", Kind: dhcpOptions(), Access: Create | Update, Value: func(p *P) any { return p.DHCPOptions }},
+		{Name: "dns_name", Kind: dnsName(), Access: Create | Update | Filter, Default: "", Value: func(p *P) any { return p.DNSName }},
+		{Name: "dns_assignment", Kind: assignment(), Value: func(p *P) any { return p }},
 		{Name: "binding:vnic_type", Kind: oneOf(signalbox.VNICTypes()...), Access: Create | Update | Filter | Sort, Default: signalbox.VNICNormal, Value: func(p *P) any { return cmp.Or(p.VNIC, signalbox.VNICNormal) }},
 		{Name: "binding:host_id", Kind: text(255).takesNull(""), Access: Create | Update | Filter | AdminOnly, Value: func(p *P) any { return p.HostName() }},
 		{Name: "binding:profile", Kind: profile(), Access: Create | Update | AdminOnly, Value: func(p *P) any { return p.Profile }},

@@ -36,10 +36,10 @@ type config struct {
 	VNIRanges           list   `yaml:"vni_ranges"`
 	UnderlayMTU         int    `yaml:"underlay_mtu"`
 
-	DHCPLease  time.Duration `yaml:"dhcp_lease"`
-	DHCPDomain string        `yaml:"dhcp_domain"`
-	Project    string        `yaml:"default_project"`
-	LogLevel   string        `yaml:"log_level"`
+	DHCPLease time.Duration `yaml:"dhcp_lease"`
+	DNSDomain string        `yaml:"dns_domain"`
+	Project   string        `yaml:"default_project"`
+	LogLevel  string        `yaml:"log_level"`
 
 	access `yaml:",inline"`
 }
@@ -65,7 +65,7 @@ func defaults() config {
 		APIListen: ":9696", OpenFlowListen: ":6653", OVSDBListen: ":6640", AdminListen: "127.0.0.1:9697", OVSDBPort: 6640,
 		TenantNetworkTypes: list(s.TenantNetworkTypes), ExternalNetworkType: s.ExternalNetworkType, NetworkVLANRanges: list(s.NetworkVLANRanges),
 		FlatNetworks: list(s.FlatNetworks), TunnelIDRanges: list(s.TunnelIDRanges), VNIRanges: list(s.VNIRanges), UnderlayMTU: s.UnderlayMTU,
-		DHCPLease: 24 * time.Hour, DHCPDomain: "openstacklocal", Project: "default", LogLevel: "info",
+		DHCPLease: 24 * time.Hour, DNSDomain: s.DNSDomain, Project: "default", LogLevel: "info",
 		access: defaultAccess(),
 	}
 }
@@ -74,6 +74,7 @@ func (c *config) settings() neutron.Settings {
 	return neutron.Settings{
 		TenantNetworkTypes: string(c.TenantNetworkTypes), ExternalNetworkType: c.ExternalNetworkType, NetworkVLANRanges: string(c.NetworkVLANRanges),
 		FlatNetworks: string(c.FlatNetworks), TunnelIDRanges: string(c.TunnelIDRanges), VNIRanges: string(c.VNIRanges), UnderlayMTU: c.UnderlayMTU,
+		DNSDomain: c.DNSDomain,
 	}
 }
 
@@ -100,8 +101,8 @@ var (
 		{"ovsdb-port", "where hosts' OVSDB listens (ovs-vsctl set-manager ptcp:…)"},
 		{"admin-listen", "the operator's endpoint; keep it on loopback"},
 		{"dhcp-lease", "lease time that DHCP gives, as 24h"},
-		{"dhcp-domain", "domain name that DHCP gives"},
 	}
+	nameSettings   = []setting{{"dns-domain", "domain of ports' names, and the one that DHCP gives, where a network has none of its own"}}
 	commonSettings = []setting{{"config", "YAML file of settings"}, {"log-level", "debug, info, warn or error"}}
 )
 

@@ -27,7 +27,7 @@ func upCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  serving(serveAPI, serveController),
 	}
-	addFlags(cmd, databaseSettings, privateSettings, apiSettings, accessSettings, controllerSettings)
+	addFlags(cmd, databaseSettings, privateSettings, apiSettings, accessSettings, nameSettings, controllerSettings)
 	return cmd
 }
 
@@ -38,7 +38,7 @@ func apiserverCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  serving(serveAPI),
 	}
-	addFlags(cmd, databaseSettings, apiSettings, accessSettings)
+	addFlags(cmd, databaseSettings, apiSettings, accessSettings, nameSettings)
 	return cmd
 }
 
@@ -49,7 +49,7 @@ func controllerCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  serving(serveController),
 	}
-	addFlags(cmd, databaseSettings, controllerSettings)
+	addFlags(cmd, databaseSettings, nameSettings, controllerSettings)
 	return cmd
 }
 
@@ -155,11 +155,15 @@ func serveController(ctx context.Context, c *config, db *store.DB, log *slog.Log
 		}
 		*l.ln = ln
 	}
+	domain, err := signalbox.ParseDomain(c.DNSDomain)
+	if err != nil {
+		return fmt.Errorf("dns_domain: %w", err)
+	}
 	log.Info("the controller waits for hosts", "openflow", ls.OpenFlow.Addr(), "ovsdb", ls.OVSDB.Addr(), "admin", ls.Admin.Addr())
 	return controller.New(controller.Config{
 		TunnelTypes: []signalbox.NetworkType{signalbox.GRE, signalbox.VXLAN, signalbox.Geneve},
 		OVSDBPort:   c.OVSDBPort,
 		Lease:       c.DHCPLease,
-		Domain:      c.DHCPDomain,
+		Domain:      domain,
 	}, db, log).Run(ctx, ls)
 }
