@@ -4,11 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/jmoiron/sqlx/reflectx"
 
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -144,6 +147,52 @@ func (tx *Tx) all(ctx context.Context, dest any, text string, args ...any) error
 		return tx.tx.StmtxContext(ctx, s).SelectContext(ctx, dest, args...)
 	}
 	return tx.tx.SelectContext(ctx, dest, text, args...)
+}
+
+// each reads one row after the other into row, a pointer to a struct with db tags, and has each taken before the next overwrites
+// it. It is all for what may be many: no row is kept, and where a row's columns go is found out once. The text must not
+// hold values.
+func (tx *Tx) each(ctx context.Context, row any, take func() error, text string, args ...any) (err error) {
+	var rows *sqlx.Rows
+	if s := tx.stmts.lookup(text); s != nil {
+		rows, err = tx.tx.StmtxContext(ctx, s).QueryxContext(ctx, args...)
+	} else {
+		rows, err = tx.tx.QueryxContext(ctx, text, args...)
+	}
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err has said what matters
+	columns, err := fields(rows, row)
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		if err := rows.Scan(columns...); err != nil {
+			return err
+		}
+		if err := take(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// fields are pointers to those fields of a row that its columns are read into.
+func fields(rows *sqlx.Rows, row any) ([]any, error) {
+	names, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	v := reflect.ValueOf(row).Elem()
+	into := make([]any, len(names))
+	for i, path := range rows.Mapper.TraversalsByName(v.Type(), names) {
+		if len(path) == 0 {
+			return nil, fmt.Errorf("no field for the column %q", names[i])
+		}
+		into[i] = reflectx.FieldByIndexes(v, path).Addr().Interface()
+	}
+	return into, nil
 }
 
 // exec runs a statement and tells how many rows it touched. The text must not hold values.

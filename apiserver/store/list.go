@@ -91,7 +91,7 @@ var portList = listing{
 		"mac_address":       {expr: "p.mac", typ: "macaddr"},
 		"device_id":         {expr: "p.device_id", typ: "text"},
 		"device_owner":      {expr: "p.device_owner", typ: "text"},
-		"created_at":        {expr: "p.created_at", typ: "timestamptz"},
+		"created_at":        {expr: "timezone('UTC', p.created_at)", typ: "timestamptz"}, // of which there is an index
 		"updated_at":        {expr: "p.updated_at", typ: "timestamptz"},
 		"revision_number":   {expr: "p.revision", typ: "bigint"},
 		"binding:vnic_type": {expr: "p.vnic_type", typ: "text"},
@@ -184,28 +184,47 @@ func ownOrOn(alias, table, networks string) string {
 
 // list runs a query.
 func (tx *Tx) list(ctx context.Context, dest any, l listing, q Query) error {
-	op := "list " + l.resource + "s"
+	st, err := tx.statement(ctx, l, q)
+	if err != nil {
+		return err
+	}
+	return wrap(l.op(), tx.all(ctx, dest, st.text.String(), st.args...))
+}
+
+// walk runs a query whose rows are many: row is a pointer to one, which is read into it, and taken, before the next.
+func (tx *Tx) walk(ctx context.Context, row any, l listing, q Query, take func() error) error {
+	st, err := tx.statement(ctx, l, q)
+	if err != nil {
+		return err
+	}
+	return wrap(l.op(), tx.each(ctx, row, take, st.text.String(), st.args...))
+}
+
+func (l listing) op() string { return "list " + l.resource + "s" }
+
+// statement is a query in SQL.
+func (tx *Tx) statement(ctx context.Context, l listing, q Query) (*statement, error) {
 	var st statement
 	st.text.WriteString(l.sel)
 	if err := l.where(&st, q); err != nil {
-		err.Op = op
-		return err
+		err.Op = l.op()
+		return nil, err
 	}
 	if q.Marker != uuid.Nil {
 		if n, err := tx.exists(ctx, l, q.Marker); err != nil {
-			return wrap(op, err)
+			return nil, wrap(l.op(), err)
 		} else if !n {
-			return notFound(op, l.resource, q.Marker)
+			return nil, notFound(l.op(), l.resource, q.Marker)
 		}
 	}
 	if err := l.order(&st, q); err != nil {
-		err.Op = op
-		return err
+		err.Op = l.op()
+		return nil, err
 	}
 	if q.Limit > 0 {
 		st.text.WriteString(" LIMIT " + st.param(q.Limit))
 	}
-	return wrap(op, tx.all(ctx, dest, st.text.String(), st.args...))
+	return &st, nil
 }
 
 // exists reports whether a marker names a row.

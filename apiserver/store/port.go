@@ -226,12 +226,14 @@ func (tx *Tx) port(ctx context.Context, id uuid.UUID, text string) (*signalbox.P
 }
 
 // Ports are the ports that the query asks for.
-func (tx *Tx) Ports(ctx context.Context, q Query) ([]signalbox.Port, error) {
-	var rows []portRow
-	if err := tx.list(ctx, &rows, portList, q); err != nil {
-		return nil, err
-	}
-	return ports(rows)
+func (tx *Tx) Ports(ctx context.Context, q Query) (out []signalbox.Port, err error) {
+	var r portRow
+	err = tx.walk(ctx, &r, portList, q, func() error {
+		p, err := r.port()
+		out = append(out, p)
+		return err
+	})
+	return out, err
 }
 
 func ports(rows []portRow) (out []signalbox.Port, err error) {

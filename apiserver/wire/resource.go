@@ -242,8 +242,7 @@ func (r *Resource[T]) Append(b []byte, v *T, view View) []byte {
 			b = append(b, ',')
 		}
 		comma = true
-		b = appendString(b, a.Name)
-		b = append(b, ':')
+		b = append(append(append(b, '"'), a.Name...), '"', ':') // names need no escaping
 		b = a.Kind.write(b, a.Value(v))
 	}
 	return append(b, '}')
