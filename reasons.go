@@ -29,6 +29,8 @@ const (
 	ReasonNothingToTag    Reason = "nothing to tag"     // the resource whose tags were asked for is not there
 	ReasonStillInGroups   Reason = "still in groups"    // port security cannot go before the port's security groups
 	ReasonUnknownFilter   Reason = "unknown filter"     // a list was asked by an attribute that it cannot be filtered or sorted by
+	ReasonOverQuota       Reason = "over quota"         // the project may have no more of it
+	ReasonNoQuota         Reason = "no quota"           // the project has no limits of its own
 	ReasonBusy            Reason = "try again"          // a transaction lost against others too often
 	ReasonDatabase        Reason = "database not there" // no connection, or it broke
 )

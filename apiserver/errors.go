@@ -188,6 +188,10 @@ func name(e *signalbox.Error) string {
 		return "RevisionNumberConstraintFailed"
 	case signalbox.ReasonNothingToTag:
 		return "TagResourceNotFound"
+	case signalbox.ReasonOverQuota:
+		return "OverQuota"
+	case signalbox.ReasonNoQuota:
+		return "TenantQuotaNotFound"
 	case signalbox.ReasonNotAcceptable:
 		return "HTTPNotAcceptable"
 	case signalbox.ReasonTooLarge:

@@ -83,6 +83,7 @@ func (s *Server) routes() []route {
 		{get, "/v2.0/security-group-rules/:id", rules.show},
 		{del, "/v2.0/security-group-rules/:id", rules.remove},
 	},
+		s.quotas().routes(),
 		tagRoutes("networks", networks), tagRoutes("subnets", subnets), tagRoutes("ports", ports),
 		tagRoutes("routers", routers), tagRoutes("floatingips", floating), tagRoutes("security-groups", groups),
 	)

@@ -29,7 +29,7 @@ const project = "4e59fef51ae04cc69527e8911f54e504"
 var settings = neutron.Settings{
 	DNSDomain:          "openstacklocal",
 	TenantNetworkTypes: "vxlan,vlan", NetworkVLANRanges: "physnet1:1240:1260", FlatNetworks: "physnet2",
-	TunnelIDRanges: "1:1000", VNIRanges: "1:20000", UnderlayMTU: 1500,
+	TunnelIDRanges: "1:1000", VNIRanges: "1:20000", UnderlayMTU: 1500, Quotas: "*:-1,rbac_policy:10",
 }
 
 // newServer is one API server on a database.

@@ -167,7 +167,7 @@ func TestManyClientsOfThreeServersAreNeverGivenOneThingTwice(t *testing.T) {
 	var servers []*server
 	for range 3 {
 		servers = append(servers, serve(t, binary, "apiserver", "--database-url", dsn,
-			"--tenant-network-types", "vlan", "--network-vlan-ranges", "default:100:299", "--log-level", "error"))
+			"--tenant-network-types", "vlan", "--network-vlan-ranges", "default:100:299", "--quotas", "*:-1", "--log-level", "error"))
 	}
 
 	networks := crowd(t, servers, "networks", func(client, turn int) map[string]any {

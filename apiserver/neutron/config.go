@@ -21,6 +21,7 @@ type Settings struct {
 	VNIRanges           string // "min:max", for vxlan and geneve
 	UnderlayMTU         int    // bytes of the largest IP packet between hosts
 	DNSDomain           string // of the names of ports whose network has none of its own; "": none
+	Quotas              string // how much a project may have, before Neutron's defaults: "port:1000", "*:-1" for any number of anything
 }
 
 // DefaultSettings need nothing of the physical network but that hosts reach each other.
@@ -46,7 +47,8 @@ type Config struct {
 	TunnelIDRanges      []IDRange
 	VNIRanges           []IDRange
 	UnderlayMTU         int
-	Domain              string // as signalbox.ParseDomain has it
+	Domain              string         // as signalbox.ParseDomain has it
+	Quotas              map[string]int // resource -> how many of it a project may have, or signalbox.Unlimited
 }
 
 // anyPhysical stands for every name of a physical network.
@@ -65,7 +67,7 @@ func (s Settings) Parse() (Config, error) {
 		UnderlayMTU: s.UnderlayMTU, FlatNetworks: words(s.FlatNetworks),
 		ExternalNetworkType: signalbox.NetworkType(strings.TrimSpace(s.ExternalNetworkType)),
 	}
-	var errs [5]error
+	var errs [6]error
 	c.TenantNetworkTypes, errs[0] = parseTypes(s.TenantNetworkTypes)
 	c.NetworkVLANRanges, errs[1] = parseVLANRanges(s.NetworkVLANRanges)
 	c.TunnelIDRanges, errs[2] = parseRanges("tunnel_id_ranges", s.TunnelIDRanges, maxKey)
@@ -73,6 +75,7 @@ func (s Settings) Parse() (Config, error) {
 	if c.Domain, errs[4] = signalbox.ParseDomain(s.DNSDomain); errs[4] != nil {
 		errs[4] = fmt.Errorf("dns_domain: %w", errs[4])
 	}
+	c.Quotas, errs[5] = parseQuotas(s.Quotas)
 	if err := errors.Join(errs[:]...); err != nil {
 		return Config{}, err
 	}

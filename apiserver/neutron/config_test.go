@@ -11,7 +11,7 @@ import (
 func TestSettingsAreReadAsQuantumWroteThem(t *testing.T) {
 	c, err := Settings{
 		TenantNetworkTypes: "vlan, gre", ExternalNetworkType: "flat", NetworkVLANRanges: "default:100:199,public,default:300:310", FlatNetworks: "*,public",
-		TunnelIDRanges: "1:1000", VNIRanges: "5:5,7:9", UnderlayMTU: 9000,
+		TunnelIDRanges: "1:1000", VNIRanges: "5:5,7:9", UnderlayMTU: 9000, Quotas: "*:7, port:1000,router:-1",
 	}.Parse()
 	if err != nil {
 		t.Fatal(err)
@@ -23,12 +23,14 @@ func TestSettingsAreReadAsQuantumWroteThem(t *testing.T) {
 		TunnelIDRanges:    []IDRange{{1, 1000}},
 		VNIRanges:         []IDRange{{5, 5}, {7, 9}},
 		UnderlayMTU:       9000,
+		Quotas: map[string]int{"network": 7, "subnet": 7, "port": 1000, "router": signalbox.Unlimited, "floatingip": 7,
+			"security_group": 7, "security_group_rule": 7, "subnetpool": 7, "rbac_policy": 7},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v, want %+v", c, want)
 	}
-	if _, err := DefaultSettings().Parse(); err != nil {
-		t.Errorf("the default settings: %v", err)
+	if c, err := DefaultSettings().Parse(); err != nil || c.Quotas["port"] != 500 || len(c.Quotas) != len(signalbox.QuotaResources) {
+		t.Errorf("the default settings: %v %v", c.Quotas, err)
 	}
 }
 
@@ -56,6 +58,9 @@ func TestSettingsThatCannotWorkAreRefusedByName(t *testing.T) {
 		"words for numbers":     {"vni_ranges", func(s *Settings) { s.VNIRanges = "one:two" }},
 		"a domain with _":       {"dns_domain", func(s *Settings) { s.DNSDomain = "my_cloud" }},
 		"no room in the MTU":    {"underlay_mtu", func(s *Settings) { s.UnderlayMTU = 100 }},
+		"a quota of what":       {"quotas", func(s *Settings) { s.Quotas = "banana:1" }},
+		"a quota of nothing":    {"quotas", func(s *Settings) { s.Quotas = "port" }},
+		"a quota below none":    {"quotas", func(s *Settings) { s.Quotas = "port:-2" }},
 	} {
 		s := DefaultSettings()
 		test.change(&s)

@@ -47,6 +47,10 @@ func (s *Service) CreateFloatingIPs(ctx context.Context, c signalbox.Caller, spe
 		}
 	}
 	err = s.write(ctx, ours, func(tx *store.Tx) error {
+		err := s.admit(ctx, tx, "floatingip", len(specs), func(i int) (string, error) { return projectOf(c, specs[i].ProjectID) })
+		if err != nil {
+			return err
+		}
 		rows := make([]signalbox.FloatingIP, len(specs))
 		for i := range specs {
 			if err := s.createFloatingIP(ctx, tx, c, &specs[i], &rows[i]); err != nil {

@@ -38,6 +38,10 @@ func (s *Service) CreateNetworks(ctx context.Context, c signalbox.Caller, specs 
 		}
 	}
 	err := s.write(ctx, ours, func(tx *store.Tx) error {
+		err := s.admit(ctx, tx, "network", len(specs), func(i int) (string, error) { return projectOf(c, specs[i].ProjectID) })
+		if err != nil {
+			return err
+		}
 		made = make([]signalbox.Network, len(specs))
 		for i := range specs {
 			if err := s.createNetwork(ctx, tx, c, &specs[i], &made[i]); err != nil {

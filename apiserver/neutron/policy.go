@@ -74,6 +74,7 @@ var policy = map[string]standing{
 	"get_floatingip":          owner, // and whoever gets it may change it
 	"get_security_group":      owner,
 	"get_security_group_rule": owner,
+	"get_quota":               owner,
 }
 
 // may reports whether a rule lets a caller who is that to the resource.

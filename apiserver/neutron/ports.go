@@ -59,6 +59,9 @@ func (s *Service) createTogether(ctx context.Context, wishes []portWish) ([]sign
 	made := make([]signalbox.Port, len(wishes))
 	ports := make([]*signalbox.Port, len(wishes))
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
+		if err := s.admitPorts(ctx, tx, wishes); err != nil {
+			return err
+		}
 		seen := networksSeen{}
 		if err := seen.lockAll(ctx, tx, wishes); err != nil {
 			return err
@@ -81,6 +84,9 @@ func (s *Service) createTogether(ctx context.Context, wishes []portWish) ([]sign
 func (s *Service) createInTurn(ctx context.Context, wishes []portWish) ([]signalbox.Port, error) {
 	made := make([]signalbox.Port, len(wishes))
 	err := s.write(ctx, chosen(wishes), func(tx *store.Tx) error {
+		if err := s.admitPorts(ctx, tx, wishes); err != nil {
+			return err
+		}
 		seen := networksSeen{}
 		for i := range wishes {
 			p := &made[i]
@@ -97,6 +103,10 @@ func (s *Service) createInTurn(ctx context.Context, wishes []portWish) ([]signal
 		return nil
 	})
 	return made, err
+}
+
+func (s *Service) admitPorts(ctx context.Context, tx *store.Tx, wishes []portWish) error {
+	return s.admit(ctx, tx, "port", len(wishes), func(i int) (string, error) { return projectOf(wishes[i].caller, wishes[i].spec.ProjectID) })
 }
 
 // refused tells what a client asked wrongly from what went wrong here.

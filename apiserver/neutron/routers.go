@@ -24,6 +24,10 @@ type RouterSpec struct {
 func (s *Service) CreateRouters(ctx context.Context, c signalbox.Caller, specs []RouterSpec) ([]signalbox.Router, error) {
 	var made []signalbox.Router
 	err := s.write(ctx, gatewayChosen(specs...), func(tx *store.Tx) error {
+		err := s.admit(ctx, tx, "router", len(specs), func(i int) (string, error) { return projectOf(c, specs[i].ProjectID) })
+		if err != nil {
+			return err
+		}
 		made = make([]signalbox.Router, len(specs))
 		for i := range specs {
 			spec := &specs[i]

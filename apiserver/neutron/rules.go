@@ -40,7 +40,15 @@ func (s *Service) CreateRules(ctx context.Context, c signalbox.Caller, specs []R
 		effects[effect] = true
 	}
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
-		g, err := visibleGroup(c, group)(tx.SecurityGroupForUpdate(ctx, group))
+		g, err := visibleGroup(c, group)(tx.SecurityGroup(ctx, group)) // whose project it is never changes
+		if err != nil {
+			return err
+		}
+		owner := g.ProjectID
+		if err := s.admit(ctx, tx, "security_group_rule", len(specs), func(int) (string, error) { return owner, nil }); err != nil {
+			return err
+		}
+		g, err = visibleGroup(c, group)(tx.SecurityGroupForUpdate(ctx, group))
 		if err != nil {
 			return err
 		}

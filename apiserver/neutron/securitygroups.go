@@ -25,6 +25,10 @@ func isDefault(name *string) bool { return name != nil && strings.EqualFold(*nam
 func (s *Service) CreateSecurityGroups(ctx context.Context, c signalbox.Caller, specs []SecurityGroupSpec) ([]signalbox.SecurityGroup, error) {
 	var made []signalbox.SecurityGroup
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
+		err := s.admit(ctx, tx, "security_group", len(specs), func(i int) (string, error) { return projectOf(c, specs[i].ProjectID) })
+		if err != nil {
+			return err
+		}
 		made = make([]signalbox.SecurityGroup, len(specs))
 		for i := range specs {
 			project, err := projectOf(c, specs[i].ProjectID)

@@ -31,6 +31,10 @@ type SubnetSpec struct {
 func (s *Service) CreateSubnets(ctx context.Context, c signalbox.Caller, specs []SubnetSpec) ([]signalbox.Subnet, error) {
 	var made []signalbox.Subnet
 	err := s.write(ctx, []signalbox.Reason{signalbox.ReasonMACInUse, signalbox.ReasonIPInUse}, func(tx *store.Tx) error {
+		err := s.admit(ctx, tx, "subnet", len(specs), func(i int) (string, error) { return projectOf(c, specs[i].ProjectID) })
+		if err != nil {
+			return err
+		}
 		made = make([]signalbox.Subnet, len(specs))
 		for i := range specs {
 			if err := s.createSubnet(ctx, tx, c, &specs[i], &made[i]); err != nil {

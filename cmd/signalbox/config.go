@@ -35,6 +35,7 @@ type config struct {
 	TunnelIDRanges      list   `yaml:"tunnel_id_ranges"`
 	VNIRanges           list   `yaml:"vni_ranges"`
 	UnderlayMTU         int    `yaml:"underlay_mtu"`
+	Quotas              list   `yaml:"quotas"`
 
 	DHCPLease time.Duration `yaml:"dhcp_lease"`
 	DNSDomain string        `yaml:"dns_domain"`
@@ -66,6 +67,7 @@ func defaults() config {
 		TenantNetworkTypes: list(s.TenantNetworkTypes), ExternalNetworkType: s.ExternalNetworkType, NetworkVLANRanges: list(s.NetworkVLANRanges),
 		FlatNetworks: list(s.FlatNetworks), TunnelIDRanges: list(s.TunnelIDRanges), VNIRanges: list(s.VNIRanges), UnderlayMTU: s.UnderlayMTU,
 		DHCPLease: 24 * time.Hour, DNSDomain: s.DNSDomain, Project: "default", LogLevel: "info",
+		Quotas: list(s.Quotas),
 		access: defaultAccess(),
 	}
 }
@@ -75,6 +77,7 @@ func (c *config) settings() neutron.Settings {
 		TenantNetworkTypes: string(c.TenantNetworkTypes), ExternalNetworkType: c.ExternalNetworkType, NetworkVLANRanges: string(c.NetworkVLANRanges),
 		FlatNetworks: string(c.FlatNetworks), TunnelIDRanges: string(c.TunnelIDRanges), VNIRanges: string(c.VNIRanges), UnderlayMTU: c.UnderlayMTU,
 		DNSDomain: c.DNSDomain,
+		Quotas:    string(c.Quotas),
 	}
 }
 
@@ -93,6 +96,7 @@ var (
 		{"tunnel-id-ranges", "GRE keys for tenants: min:max"},
 		{"vni-ranges", "VXLAN and Geneve ids for tenants: min:max"},
 		{"underlay-mtu", "bytes of the largest IP packet between hosts"},
+		{"quotas", "how much a project may have, before Neutron's defaults: port:1000, router:-1 for any number; * for every resource"},
 		{"default-project", "the project of a request that names none"},
 	}
 	controllerSettings = []setting{

@@ -75,7 +75,7 @@ func newClient(port int) *client {
 func startAPI(s *stage, dsn string) (*client, *process) {
 	port := s.freePort()
 	p := s.start("apiserver", s.binary, "apiserver", "--database-url", dsn, "--api-listen", fmt.Sprintf("127.0.0.1:%d", port),
-		"--tenant-network-types", "vxlan", "--vni-ranges", "1:100000", "--flat-networks", publicNetwork)
+		"--tenant-network-types", "vxlan", "--vni-ranges", "1:100000", "--flat-networks", publicNetwork, "--quotas", "*:-1")
 	c := newClient(port)
 	s.awaitService(p, c, "/v2.0/")
 	return c, p

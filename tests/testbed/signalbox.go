@@ -33,6 +33,7 @@ type Settings struct {
 	TunnelIDRanges      []string `yaml:"tunnel_id_ranges,flow"`
 	VNIRanges           []string `yaml:"vni_ranges,flow"`
 	UnderlayMTU         int      `yaml:"underlay_mtu"`
+	Quotas              []string `yaml:"quotas,flow"`
 	LogLevel            string   `yaml:"log_level"`
 }
 
@@ -49,6 +50,7 @@ func DefaultSettings() Settings {
 		TunnelIDRanges:     []string{"1:1000"},
 		VNIRanges:          []string{"1:1000"},
 		UnderlayMTU:        1500,
+		Quotas:             []string{"*:-1"}, // a lab is one project
 		LogLevel:           "info",
 	}
 }
