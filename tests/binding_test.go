@@ -11,6 +11,7 @@ import (
 )
 
 func TestBinding(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.script(t, "iface-id alone", func(s *script) { bindsBy(s, byID) })
 	w.script(t, "the tap's name alone", func(s *script) { bindsBy(s, byName) })

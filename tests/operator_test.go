@@ -12,6 +12,7 @@ import (
 )
 
 func TestEveryFlowIsExplained(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.script(t, "cookie by cookie", func(s *script) {
 		for _, kind := range append(crossing, signalbox.Local) {
@@ -42,17 +43,15 @@ func TestEveryFlowIsExplained(t *testing.T) {
 // TestUpLivesThroughKill: `signalbox up`, the one-process way with a private PostgreSQL, is killed under a ping;
 // what it had promised is still there when it comes back, and no packet was lost.
 func TestUpLivesThroughKill(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
-	binary, err := testbed.Build(ctx, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
 	w := &world{}
+	var err error
 	if w.lab, err = testbed.NewLab(ctx, testbed.Options{Name: labName()}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.close(t) })
-	if w.box, err = w.lab.StartUp(ctx, binary, testbed.DefaultSettings()); err != nil {
+	if w.box, err = w.lab.StartUp(ctx, binary(t), testbed.DefaultSettings()); err != nil {
 		t.Fatal(err)
 	}
 	if w.h1, err = w.lab.AddHost(ctx, "h1"); err != nil {

@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/signalbox-sdn/signalbox/apiserver/store/storetest"
-	"github.com/signalbox-sdn/signalbox/tests/testbed"
 )
 
 // server is a signalbox process that serves the API.
@@ -159,10 +158,7 @@ func text(attribute string) func(map[string]any) string {
 }
 
 func TestManyClientsOfThreeServersAreNeverGivenOneThingTwice(t *testing.T) {
-	binary, err := testbed.Build(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	binary := binary(t)
 	dsn := storetest.StartForTest(t)
 	var servers []*server
 	for range 3 {
@@ -225,10 +221,7 @@ func TestManyClientsOfThreeServersAreNeverGivenOneThingTwice(t *testing.T) {
 }
 
 func TestPrivateDatabaseOutlivesKill9(t *testing.T) {
-	binary, err := testbed.Build(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	binary := binary(t)
 	dir, err := os.MkdirTemp("", "signalbox-data-") // where the user that PostgreSQL runs as can enter
 	if err == nil {
 		err = os.Chmod(dir, 0o755)

@@ -15,16 +15,13 @@ import (
 
 	"github.com/signalbox-sdn/signalbox/apiserver/store/storetest"
 	"github.com/signalbox-sdn/signalbox/tests/keystone"
-	"github.com/signalbox-sdn/signalbox/tests/testbed"
 )
 
 // TestQuantumCommand: the quantum command, as it is built, does and prints what testdata/quantum_session.txt says,
 // of a server that lets everybody in and of one that asks a real Keystone; and Keystone tells it where that one is.
 func TestQuantumCommand(t *testing.T) {
-	binary, err := testbed.Build(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Parallel()
+	binary := binary(t)
 	quantum := filepath.Join(filepath.Dir(binary), "quantum")
 	session, err := os.ReadFile("testdata/quantum_session.txt")
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,8 +30,38 @@ type world struct {
 	access     *testbed.Host // has joined nothing: machines outside may be plugged into its VLANs
 }
 
-// labName is unique on the machine: a test process has one lab at a time.
-func labName() string { return fmt.Sprintf("sb%d", os.Getpid()) }
+var labs atomic.Int64
+
+// labName is unique on the machine.
+func labName() string { return fmt.Sprintf("sb%d-%d", os.Getpid(), labs.Add(1)) }
+
+// TestMain builds the commands once, for all worlds. Tests of what neither counts milliseconds nor floods anybody run beside
+// each other: much of a script is waiting for its own switches.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "signalbox-commands-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	build = sync.OnceValues(func() (string, error) { return testbed.Build(context.Background(), dir) })
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+var build func() (string, error)
+
+// binary is the path of the signalbox command as it is in this tree; quantum is beside it.
+func binary(t *testing.T) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 // newWorld makes a lab with three hosts that have joined in both ways that OVSDB can be offered, and are in
 // sync.
@@ -41,11 +73,8 @@ func newWorld(t *testing.T) *world {
 func newWorldAs(t *testing.T, settings testbed.Settings) *world {
 	t.Helper()
 	ctx := t.Context()
-	binary, err := testbed.Build(ctx, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
 	var w world
+	var err error
 	w.lab, err = testbed.NewLab(ctx, testbed.Options{
 		Name: labName(),
 		OnDeath: func(h *testbed.Host, obituary string) {
@@ -56,7 +85,7 @@ func newWorldAs(t *testing.T, settings testbed.Settings) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.close(t) })
-	if w.box, err = w.lab.StartSignalbox(ctx, binary, settings); err != nil {
+	if w.box, err = w.lab.StartSignalbox(ctx, binary(t), settings); err != nil {
 		t.Fatal(err)
 	}
 	for i, h := range []**testbed.Host{&w.h1, &w.h2, &w.h3} {

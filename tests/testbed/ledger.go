@@ -26,9 +26,14 @@ const ledgerFile = "ledger"
 // labsDir is where every lab of this machine has its folder.
 func labsDir() string { return filepath.Join(os.TempDir(), "signalbox-labs") }
 
+// openLedger begins a ledger with its owner. No moment shows it without: who sweeps would take the lab for a dead one's.
 func openLedger(dir string) (*ledger, error) {
+	begun := &ledger{path: filepath.Join(dir, ledgerFile+".begun")}
+	if err := begun.process("owner", os.Getpid()); err != nil {
+		return nil, err
+	}
 	l := &ledger{path: filepath.Join(dir, ledgerFile)}
-	return l, l.process("owner", os.Getpid())
+	return l, os.Rename(begun.path, l.path)
 }
 
 func (l *ledger) process(kind string, pid int) error {
