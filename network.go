@@ -45,16 +45,24 @@ type Network struct {
 	Name         string
 	Description  string
 	AdminStateUp bool
-	Shared       bool
-	External     bool   // router:external
-	Unsecured    bool   // port security is off for ports that do not say
-	DNSDomain    string // of its ports' names, as ParseDomain has it; "": as is configured
-	MTU          int    // bytes, the largest IP packet that the network carries between hosts
+	Shared       bool     // with every project
+	External     bool     // router:external
+	SharedWith   []string // the projects that policies share it with, in order; Everyone: all. Read only
+	ExternalTo   []string // likewise those that it is external to
+	Unsecured    bool     // port security is off for ports that do not say
+	DNSDomain    string   // of its ports' names, as ParseDomain has it; "": as is configured
+	MTU          int      // bytes, the largest IP packet that the network carries between hosts
 	Segment      Segment
 	Subnets      []uuid.UUID // read only, in order of creation
 	Tags         []string    // in order, each once
 	Meta
 }
+
+// SharedTo reports whether a policy shares the network with a project.
+func (n *Network) SharedTo(project string) bool { return reaches(n.SharedWith, project) }
+
+// ExternalFor reports whether a policy makes the network external to a project.
+func (n *Network) ExternalFor(project string) bool { return reaches(n.ExternalTo, project) }
 
 // Meta is what every row carries about itself.
 type Meta struct {

@@ -26,6 +26,9 @@ const (
 	ReasonKeepDefault     Reason = "keep default group" // only an admin may delete the default security group
 	ReasonDefaultName     Reason = "default's name"     // the default security group keeps its name
 	ReasonRuleExists      Reason = "rule exists"        // another rule of the group allows just the same
+	ReasonPolicyExists    Reason = "policy exists"      // another policy says the same
+	ReasonPolicyInUse     Reason = "policy in use"      // what a policy lets a project have is there
+	ReasonSharedInUse     Reason = "shared in use"      // others have ports on the network that would no longer be shared
 	ReasonNothingToTag    Reason = "nothing to tag"     // the resource whose tags were asked for is not there
 	ReasonStillInGroups   Reason = "still in groups"    // port security cannot go before the port's security groups
 	ReasonUnknownFilter   Reason = "unknown filter"     // a list was asked by an attribute that it cannot be filtered or sorted by
@@ -64,6 +67,7 @@ const (
 	ReasonProtocolConflict Reason = "protocol conflict"  // the protocol is not of the rule's family
 	ReasonManyRemotes      Reason = "many remotes"       // a rule with two kinds of other end
 	ReasonManyGroups       Reason = "many groups"        // rules of several groups in one request
+	ReasonInvalidAction    Reason = "invalid action"     // no action of policies, or not of those on such objects
 	ReasonRuleTwice        Reason = "rule twice"         // a request has two rules that allow the same
 	ReasonServicePort      Reason = "service port"       // the port belongs to a service and lives as long as that
 	ReasonRevisionMismatch Reason = "revision mismatch"  // the row has changed since the client read it

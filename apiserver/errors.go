@@ -184,6 +184,14 @@ func name(e *signalbox.Error) string {
 		return "DuplicateAddressPairInRequest"
 	case signalbox.ReasonPairMissingIP:
 		return "AddressPairMissingIP"
+	case signalbox.ReasonPolicyExists:
+		return "DuplicateRbacPolicy"
+	case signalbox.ReasonPolicyInUse:
+		return "RbacPolicyInUse"
+	case signalbox.ReasonSharedInUse:
+		return "InvalidSharedSetting"
+	case signalbox.ReasonInvalidAction:
+		return "InvalidActionForType"
 	case signalbox.ReasonRevisionMismatch:
 		return "RevisionNumberConstraintFailed"
 	case signalbox.ReasonNothingToTag:
@@ -299,10 +307,12 @@ func title(resource string) string {
 		return "HTTP"
 	case "floatingip":
 		return "Floating IP"
-	case "security_group":
-		return "Security Group"
-	case "security_group_rule":
-		return "Security Group Rule"
+	case "subnetpool":
+		return "Subnet Pool"
 	}
-	return strings.ToUpper(resource[:1]) + resource[1:]
+	words := strings.Split(resource, "_")
+	for i, w := range words {
+		words[i] = strings.ToUpper(w[:1]) + w[1:]
+	}
+	return strings.Join(words, " ")
 }

@@ -69,6 +69,15 @@ func everyRequest(c *client) {
 			guest.raw(http.MethodGet, list+q, nil)
 		}
 	}
+	for _, who := range []*client{c, guest} {
+		for _, q := range []string{"", "?limit=2", "?sort_key=object_id&sort_dir=desc&limit=2", "?target_tenant=guest&action=access_as_shared"} {
+			who.raw(http.MethodGet, "/v2.0/rbac-policies"+q, nil)
+		}
+	}
+	shared := urls["networks"][strings.LastIndex(urls["networks"], "/")+1:]
+	policy := "/v2.0/rbac-policies/" + c.policy("network", shared, "access_as_shared", "guest")["id"].(string)
+	c.must(http.StatusOK, http.MethodPut, policy, object{"rbac_policy": object{"target_tenant": "another"}})
+	c.must(http.StatusNoContent, http.MethodDelete, policy, nil)
 	id := func(collection string) string { return urls[collection][strings.LastIndex(urls[collection], "/")+1:] }
 	c.raw(http.MethodPut, urls["routers"]+"/add_router_interface", fmt.Appendf(nil, `{"subnet_id":%q}`, id("subnets")))
 	c.raw(http.MethodPut, urls["ports"], []byte(`{"port":{"fixed_ips":[{"ip_address":"10.0.0.77"}]}}`))
@@ -139,8 +148,10 @@ func explained(t *testing.T, dsn string) (log string) {
 func fill(t testing.TB, db *sql.DB, ports int) {
 	const perNetwork = 50
 	for _, statement := range []string{
-		fmt.Sprintf(`INSERT INTO networks (id, project_id, name, description, admin_state_up, shared, external, mtu)
-		 SELECT gen_random_uuid(), 'p' || i %% 20, 'n' || i, '', true, false, false, 1450 FROM generate_series(1, %d) AS i`, ports/perNetwork),
+		fmt.Sprintf(`INSERT INTO networks (id, project_id, name, description, admin_state_up, mtu)
+		 SELECT gen_random_uuid(), 'p' || i %% 20, 'n' || i, '', true, 1450 FROM generate_series(1, %d) AS i`, ports/perNetwork),
+		`INSERT INTO rbac_policies (id, project_id, object_type, object_id, action, target)
+		 SELECT gen_random_uuid(), project_id, 'network', id, 'access_as_shared', 'guest' FROM networks WHERE key % 10 = 0`,
 		`INSERT INTO segments SELECT id, 'vxlan', '', key FROM networks ON CONFLICT DO NOTHING`,
 		`INSERT INTO subnets (id, network_id, project_id, name, description, cidr, enable_dhcp, dns_servers, route_destinations, route_hops, ra_mode, address_mode)
 		 SELECT gen_random_uuid(), id, project_id, 's', '', '10.0.0.0/24', true, '{}', '{}', '{}', '', '' FROM networks`,

@@ -175,6 +175,9 @@ func (r *replay) compare(t *testing.T, e exchange, answer any) {
 			continue
 		}
 		resource := strings.TrimSuffix(key, "s")
+		if short, ok := strings.CutSuffix(key, "ies"); ok {
+			resource = short + "y"
+		}
 		if r.served[resource] == nil {
 			continue
 		}
@@ -226,12 +229,13 @@ var certain = map[string]bool{
 	"host_routes": true, "ipv6_ra_mode": true, "ipv6_address_mode": true, "device_id": true, "device_owner": true,
 	"dns_name": true, "dns_domain": true, "routes": true, "fixed_ip_address": true, "port_details": true,
 	"direction": true, "ethertype": true, "protocol": true, "port_range_min": true, "port_range_max": true,
+	"object_type": true, "action": true, "target_tenant": true,
 	"remote_ip_prefix": true, "normalized_cidr": true, "remote_group_id": true,
 }
 
 // linked are those whose values follow at any time.
 var linked = map[string]bool{"network_id": true, "floating_network_id": true, "router_id": true, "port_id": true,
-	"security_group_id": true}
+	"security_group_id": true, "object_id": true}
 
 // many compares lists. That Neutron held more than was recorded, so only what was made here counts.
 func (r *replay) many(t *testing.T, e exchange, resource string, theirs, ours []any) {
@@ -331,6 +335,9 @@ func servedAttributes() map[string]map[string]bool {
 	}
 	for _, a := range wire.SecurityGroupRules().Attributes {
 		add("security_group_rule", a.Name)
+	}
+	for _, a := range wire.RBACPolicies().Attributes {
+		add("rbac_policy", a.Name)
 	}
 	for _, a := range wire.FloatingIPs((*neutron.FloatingIP).Parts).Attributes {
 		add("floatingip", a.Name)

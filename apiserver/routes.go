@@ -17,7 +17,7 @@ type route struct {
 func (s *Server) routes() []route {
 	networks, subnets, ports := s.networks(), s.subnets(), s.ports()
 	routers, floating := s.routers(), s.floatingIPs()
-	groups, rules := s.securityGroups(), s.rules()
+	groups, rules, policies := s.securityGroups(), s.rules(), s.policies()
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return slices.Concat([]route{
 		{get, "/", s.versions},
@@ -82,6 +82,14 @@ func (s *Server) routes() []route {
 		{del, "/v2.0/security-group-rules", rules.none},
 		{get, "/v2.0/security-group-rules/:id", rules.show},
 		{del, "/v2.0/security-group-rules/:id", rules.remove},
+
+		{get, "/v2.0/rbac-policies", policies.list},
+		{post, "/v2.0/rbac-policies", policies.create},
+		{put, "/v2.0/rbac-policies", policies.none},
+		{del, "/v2.0/rbac-policies", policies.none},
+		{get, "/v2.0/rbac-policies/:id", policies.show},
+		{put, "/v2.0/rbac-policies/:id", policies.update},
+		{del, "/v2.0/rbac-policies/:id", policies.remove},
 	},
 		s.quotas().routes(),
 		tagRoutes("networks", networks), tagRoutes("subnets", subnets), tagRoutes("ports", ports),

@@ -3,6 +3,7 @@ package neutron
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -95,7 +96,15 @@ func (s *Service) Network(ctx context.Context, c signalbox.Caller, id uuid.UUID)
 		n, err = visibleNetwork(c, id)(tx.Network(ctx, id))
 		return err
 	})
-	return n, err
+	return seenBy(c, n), err
+}
+
+// seenBy is a network as it is shown to a caller: what is shared with it is shared.
+func seenBy(c signalbox.Caller, n *signalbox.Network) *signalbox.Network {
+	if n != nil {
+		n.Shared = n.SharedTo(c.ProjectID)
+	}
+	return n
 }
 
 // visibleNetwork hides a network that the caller may not know of.
@@ -110,7 +119,11 @@ func visibleNetwork(c signalbox.Caller, id uuid.UUID) func(*signalbox.Network, e
 
 // Networks lists.
 func (s *Service) Networks(ctx context.Context, c signalbox.Caller, q Query) ([]signalbox.Network, error) {
-	return list(ctx, s, c, "network", q, (*store.Tx).Networks)
+	ns, err := list(ctx, s, c, "network", q, (*store.Tx).Networks)
+	for i := range ns {
+		seenBy(c, &ns[i])
+	}
+	return ns, err
 }
 
 // lockNetwork locks a network that the caller may change against everybody.
@@ -150,6 +163,11 @@ func (s *Service) UpdateNetwork(ctx context.Context, c signalbox.Caller, id uuid
 			}
 			before.Segment = n.Segment // which is written
 		}
+		if before.Shared && !n.Shared {
+			if err := mayStopSharing(ctx, tx, n); err != nil {
+				return err
+			}
+		}
 		if before.External && !n.External {
 			if err := mayTurnInward(ctx, tx, n); err != nil {
 				return err
@@ -160,7 +178,23 @@ func (s *Service) UpdateNetwork(ctx context.Context, c signalbox.Caller, id uuid
 		}
 		return tx.UpdateNetwork(ctx, n)
 	})
-	return n, err
+	return seenBy(c, n), err
+}
+
+// mayStopSharing refuses to take a network that was shared with all from those who have ports on it.
+func mayStopSharing(ctx context.Context, tx *store.Tx, n *signalbox.Network) error {
+	staying := append([]string{n.ProjectID}, n.SharedWith...)
+	staying = slices.DeleteFunc(staying, func(project string) bool { return project == signalbox.Everyone })
+	guests, err := tx.HasGuestPorts(ctx, n.ID, store.Guests{Of: signalbox.Everyone, Except: staying})
+	if guests {
+		return multipleTenants(n.ID)
+	}
+	return err
+}
+
+func multipleTenants(network uuid.UUID) error {
+	return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonSharedInUse,
+		"Unable to reconfigure sharing settings for network %s. Multiple tenants are using it.", network)
 }
 
 // mayTurnInward refuses to take an external network from the routers and floating IPs that use it.

@@ -55,7 +55,7 @@ func (q *Query) nothing() bool {
 }
 
 func (q *Query) visibleTo(c signalbox.Caller, resource string) store.Query {
-	sq := store.Query{Filters: q.Filters, Sort: q.Sort, Marker: q.Marker, Limit: q.Limit}
+	sq := store.Query{Filters: q.Filters, Sort: q.Sort, Marker: q.Marker, Limit: q.Limit, Asker: c.ProjectID}
 	if !May(c, "get_"+resource) {
 		sq.VisibleTo = c.ProjectID
 	}

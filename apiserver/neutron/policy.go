@@ -15,7 +15,7 @@ const (
 	owner        standing = 1 << iota // it is the caller's project's
 	networkOwner                      // the network that it is, or is on, is the caller's project's
 	shared                            // that network is shared with the caller
-	external                          // that network is external
+	external                          // that network is external to the caller
 	service                           // the caller works for all projects, as Nova does
 )
 
@@ -74,6 +74,7 @@ var policy = map[string]standing{
 	"get_floatingip":          owner, // and whoever gets it may change it
 	"get_security_group":      owner,
 	"get_security_group_rule": owner,
+	"get_rbac_policy":         owner, // and whoever gets it may change it, but not so that it is for all
 	"get_quota":               owner,
 }
 
@@ -107,10 +108,10 @@ func on(c signalbox.Caller, project string, n *signalbox.Network) standing {
 	if c.ProjectID == n.ProjectID {
 		is |= networkOwner
 	}
-	if n.Shared {
+	if n.SharedTo(c.ProjectID) {
 		is |= shared
 	}
-	if n.External {
+	if n.ExternalFor(c.ProjectID) {
 		is |= external
 	}
 	return is

@@ -99,6 +99,8 @@ var refusals = map[string]signalbox.Error{
 	"security_group_rules_remote": {Kind: signalbox.NotFound, Resource: "security_group", Msg: "the remote security group is not there"},
 	"port_security_groups_group":  {Kind: signalbox.NotFound, Resource: "security_group", Msg: "the security group is not there"},
 
+	"rbac_policies_once": {Kind: signalbox.Conflict, Reason: signalbox.ReasonPolicyExists, Msg: "An RBAC policy already exists with those values."},
+
 	constraintAllocations: {Kind: signalbox.Conflict, Reason: signalbox.ReasonIPInUse, Msg: "another port has this address"},
 }
 

@@ -41,10 +41,14 @@ func (l listing) where(st *statement, q Query) *signalbox.Error {
 			st.and(l.table + ".updated_at >= ANY(" + st.param(moments(values)) + "::timestamptz[])")
 			continue
 		}
+		if name == "shared" && l.shared != "" {
+			st.and(anyOf(st, column{expr: "(" + fmt.Sprintf(l.shared, st.param(q.Asker)) + ")", typ: "boolean"}, values))
+			continue
+		}
 		col, ok := l.columns[name]
 		if !ok {
 			return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonUnknownFilter,
-				"%ss cannot be filtered by %q", l.resource, name)
+				"%s cannot be filtered by %q", l.rows(), name)
 		}
 		st.and(anyOf(st, col, values))
 	}

@@ -26,11 +26,13 @@ type listing struct {
 	sel      string // SELECT … FROM …
 	columns  map[string]column
 	visible  string // the condition of Query.VisibleTo; %[1]s is its parameter
+	shared   string // whether a row is shared with Query.Asker, %[1]s; "" where none can be
 }
 
 var networkList = listing{
 	resource: "network", table: "n", sel: selectNetwork,
-	visible: "(n.project_id = %[1]s OR n.shared OR n.external)",
+	visible: "(n.project_id = %[1]s OR " + openTo + ")",
+	shared:  "n.shared_with && ARRAY['*', %[1]s]",
 	columns: map[string]column{
 		"id":                        {expr: "n.id", typ: "uuid"},
 		"name":                      {expr: "n.name", typ: "text"},
@@ -39,7 +41,7 @@ var networkList = listing{
 		"tenant_id":                 {expr: "n.project_id", typ: "text"},
 		"status":                    {expr: "'ACTIVE'::text", typ: "text"},
 		"admin_state_up":            {expr: "n.admin_state_up", typ: "boolean"},
-		"shared":                    {expr: "n.shared", typ: "boolean"},
+		"shared":                    {expr: "n.shared", typ: "boolean"}, // to sort by
 		"router:external":           {expr: "n.external", typ: "boolean"},
 		"mtu":                       {expr: "n.mtu", typ: "bigint"},
 		"provider:network_type":     {expr: "coalesce(s.network_type, 'local')", typ: "text"},
@@ -52,9 +54,13 @@ var networkList = listing{
 	},
 }
 
+// openTo is the condition that a policy lets a project know of a network.
+const openTo = "n.audience <> '{}' AND n.audience && ARRAY['*', %[1]s]"
+
 var subnetList = listing{
 	resource: "subnet", table: "s", sel: selectSubnet,
-	visible: ownOrOn("s", "subnets", "n.shared OR n.external"),
+	visible: ownOrOn("s", "subnets", openTo),
+	shared:  "(SELECT n.shared_with && ARRAY['*', %[1]s] FROM networks n WHERE n.id = s.network_id)",
 	columns: map[string]column{
 		"id":                {expr: "s.id", typ: "uuid"},
 		"name":              {expr: "s.name", typ: "text"},
@@ -68,7 +74,6 @@ var subnetList = listing{
 		"enable_dhcp":       {expr: "s.enable_dhcp", typ: "boolean"},
 		"ipv6_ra_mode":      {expr: "s.ra_mode", typ: "text"},
 		"ipv6_address_mode": {expr: "s.address_mode", typ: "text"},
-		"shared":            {expr: "(SELECT n.shared FROM networks n WHERE n.id = s.network_id)", typ: "boolean"},
 		"router:external":   {expr: "(SELECT n.external FROM networks n WHERE n.id = s.network_id)", typ: "boolean"},
 		"created_at":        {expr: "s.created_at", typ: "timestamptz"},
 		"updated_at":        {expr: "s.updated_at", typ: "timestamptz"},
@@ -200,7 +205,7 @@ func (tx *Tx) walk(ctx context.Context, row any, l listing, q Query, take func()
 	return wrap(l.op(), tx.each(ctx, row, take, st.text.String(), st.args...))
 }
 
-func (l listing) op() string { return "list " + l.resource + "s" }
+func (l listing) op() string { return "list " + l.rows() }
 
 // statement is a query in SQL.
 func (tx *Tx) statement(ctx context.Context, l listing, q Query) (*statement, error) {
@@ -229,8 +234,33 @@ func (tx *Tx) statement(ctx context.Context, l listing, q Query) (*statement, er
 
 // exists reports whether a marker names a row.
 func (tx *Tx) exists(ctx context.Context, l listing, id uuid.UUID) (yes bool, err error) {
-	err = tx.get(ctx, &yes, fmt.Sprintf(`SELECT EXISTS (SELECT FROM %ss WHERE id = $1)`, l.resource), id)
+	err = tx.get(ctx, &yes, "SELECT EXISTS (SELECT"+l.from()+" WHERE "+l.table+".id = $1)", id)
 	return yes, err
+}
+
+// rows is what more than one row is called.
+func (l listing) rows() string {
+	if short, ok := strings.CutSuffix(l.resource, "y"); ok {
+		return short + "ies"
+	}
+	return l.resource + "s"
+}
+
+// from is the FROM clause of a listing's rows.
+func (l listing) from() string { return l.sel[strings.LastIndex(l.sel, "\nFROM "):] }
+
+var policyList = listing{
+	resource: "rbac_policy", table: "x", sel: selectPolicy,
+	visible: "x.project_id = %[1]s",
+	columns: map[string]column{
+		"id":            {expr: "x.id", typ: "uuid"},
+		"project_id":    {expr: "x.project_id", typ: "text"},
+		"tenant_id":     {expr: "x.project_id", typ: "text"},
+		"object_type":   {expr: "x.object_type", typ: "text"},
+		"object_id":     {expr: "x.object_id", typ: "uuid"},
+		"action":        {expr: "x.action", typ: "text"},
+		"target_tenant": {expr: "x.target", typ: "text"},
+	},
 }
 
 // statement is a text under construction, with its bound parameters.
@@ -262,7 +292,7 @@ func (l listing) order(st *statement, q Query) *signalbox.Error {
 		col, ok := l.columns[o.Key]
 		if !ok || col.nullable {
 			return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonUnknownFilter,
-				"%ss cannot be sorted by %q", l.resource, o.Key)
+				"%s cannot be sorted by %q", l.rows(), o.Key)
 		}
 		keys = append(keys, sortKey{col.expr, o.Desc})
 	}
@@ -301,7 +331,7 @@ func (k sortKey) beyond() string {
 // after is the condition that a row comes after the marker's, whose values are read by the same expressions. Where all keys run
 // one way it is (k1, k2, …) > (m1, m2, …), which an index of the keys begins at.
 func (l listing) after(st *statement, keys []sortKey, marker uuid.UUID) string {
-	from := l.sel[strings.LastIndex(l.sel, "\nFROM "):]
+	from := l.from()
 	m := st.param(marker)
 	mixed := false
 	var mine, its []string

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,7 +12,7 @@ import (
 )
 
 const selectNetwork = `
-SELECT n.id, n.key, n.project_id, n.name, n.description, n.admin_state_up, n.shared, n.external, n.unsecured, n.mtu, n.dns_domain,
+SELECT n.id, n.key, n.project_id, n.name, n.description, n.admin_state_up, n.shared_with, n.external_to, n.unsecured, n.mtu, n.dns_domain,
        n.created_at, n.updated_at, n.revision, n.tags,
        coalesce(s.network_type, 'local') AS network_type, coalesce(s.physical, '') AS physical,
        coalesce(s.segmentation_id, 0) AS segmentation_id,
@@ -24,9 +25,9 @@ type networkRow struct {
 	ProjectID      string `db:"project_id"`
 	Name           string
 	Description    string
-	AdminStateUp   bool `db:"admin_state_up"`
-	Shared         bool
-	External       bool
+	AdminStateUp   bool           `db:"admin_state_up"`
+	SharedWith     pq.StringArray `db:"shared_with"`
+	ExternalTo     pq.StringArray `db:"external_to"`
 	Unsecured      bool
 	MTU            int
 	DNSDomain      string `db:"dns_domain"`
@@ -41,10 +42,11 @@ type networkRow struct {
 func (r *networkRow) network() (n signalbox.Network, err error) {
 	n = signalbox.Network{
 		ID: r.ID, Key: signalbox.NetworkKey(r.Key), ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
-		AdminStateUp: r.AdminStateUp, Shared: r.Shared, External: r.External, Unsecured: r.Unsecured, MTU: r.MTU, DNSDomain: r.DNSDomain,
+		AdminStateUp: r.AdminStateUp, Unsecured: r.Unsecured, MTU: r.MTU, DNSDomain: r.DNSDomain,
 		Segment: signalbox.Segment{Type: signalbox.NetworkType(r.NetworkType), Physical: r.Physical, ID: uint32(r.SegmentationID)},
 		Tags:    tags(r.Tags), Meta: r.meta(),
 	}
+	open(&n, r.SharedWith, r.ExternalTo)
 	n.Subnets, err = each(r.Subnets, uuid.Parse)
 	return n, err
 }
@@ -66,19 +68,48 @@ type keyedMeta struct {
 	metaRow
 }
 
-// InsertNetwork writes a network and fills its Key and Meta. The segment is not written here: see ClaimSegment
-// and PickSegment. A network without a segment is Local.
+// open tells a network what its policies say.
+func open(n *signalbox.Network, sharedWith, externalTo pq.StringArray) {
+	n.SharedWith, n.ExternalTo = tags(sharedWith), tags(externalTo)
+	n.Shared, n.External = slices.Contains(sharedWith, signalbox.Everyone), len(externalTo) > 0
+}
+
+// InsertNetwork writes a network, and the policies by which it is Shared and External to all, and fills its Key and Meta. The
+// segment is not written here: see ClaimSegment and PickSegment. A network without a segment is Local.
 func (tx *Tx) InsertNetwork(ctx context.Context, n *signalbox.Network) error {
 	var got keyedMeta
 	err := tx.get(ctx, &got, `
-		INSERT INTO networks (id, project_id, name, description, admin_state_up, shared, external, mtu, unsecured, dns_domain)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING key, created_at, updated_at, revision`,
-		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.MTU, n.Unsecured, n.DNSDomain)
+		INSERT INTO networks (id, project_id, name, description, admin_state_up, mtu, unsecured, dns_domain)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING key, created_at, updated_at, revision`,
+		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.MTU, n.Unsecured, n.DNSDomain)
 	if err != nil {
 		return wrap("insert network", err)
 	}
 	n.Key, n.Meta = signalbox.NetworkKey(got.Key), got.meta()
-	return nil
+	if n.Shared || n.External {
+		err = tx.publish(ctx, n)
+	}
+	return wrap("insert network", err)
+}
+
+// publish gives a network the policies for all that its Shared and External ask for, takes away those that they do not, and
+// renews what of the network follows from them. Who is external to some need not be to all; who is not is so to nobody.
+func (tx *Tx) publish(ctx context.Context, n *signalbox.Network) error {
+	if _, err := tx.exec(ctx, `
+		WITH ended AS (
+			DELETE FROM rbac_policies WHERE object_id = $1
+			AND (action = 'access_as_shared' AND target = '*' AND NOT $3 OR action = 'access_as_external' AND NOT $4))
+		INSERT INTO rbac_policies (id, project_id, object_type, object_id, action, target)
+		SELECT gen_random_uuid(), $2, 'network', $1, wanted, '*' FROM (VALUES ('access_as_shared', $3), ('access_as_external', $4)) AS t(wanted, so)
+		WHERE so AND NOT EXISTS (SELECT FROM rbac_policies WHERE object_id = $1 AND action = wanted AND (target = '*' OR action = 'access_as_external'))`,
+		n.ID, n.ProjectID, n.Shared, n.External); err != nil {
+		return err
+	}
+	var got networkRow
+	err := tx.get(ctx, &got, `SELECT shared_with, external_to, created_at, updated_at, revision FROM networks WHERE id = $1`, n.ID)
+	n.Meta = got.meta()
+	open(n, got.SharedWith, got.ExternalTo)
+	return err
 }
 
 // Network is the network with that id, or NotFound.
@@ -144,21 +175,26 @@ func networks(rows []networkRow) (out []signalbox.Network, err error) {
 	return out, nil
 }
 
-// UpdateNetwork writes what may change of a network (not its key, segment or subnets) and renews its Meta.
+// UpdateNetwork writes what may change of a network (not its key, segment or subnets), of its policies what its Shared and
+// External say, and renews its Meta.
 func (tx *Tx) UpdateNetwork(ctx context.Context, n *signalbox.Network) error {
-	var got metaRow
+	var got networkRow
 	err := tx.get(ctx, &got, `
-		UPDATE networks SET name = $2, description = $3, admin_state_up = $4, shared = $5, external = $6, mtu = $7,
-		       project_id = $8, unsecured = $9, dns_domain = $10, updated_at = clock_timestamp(), revision = revision + 1
-		WHERE id = $1 RETURNING created_at, updated_at, revision`,
-		n.ID, n.Name, n.Description, n.AdminStateUp, n.Shared, n.External, n.MTU, n.ProjectID, n.Unsecured, n.DNSDomain)
+		UPDATE networks SET name = $2, description = $3, admin_state_up = $4, mtu = $5,
+		       project_id = $6, unsecured = $7, dns_domain = $8, updated_at = clock_timestamp(), revision = revision + 1
+		WHERE id = $1 RETURNING created_at, updated_at, revision, shared_with, external_to`,
+		n.ID, n.Name, n.Description, n.AdminStateUp, n.MTU, n.ProjectID, n.Unsecured, n.DNSDomain)
 	if isNoRows(err) {
 		return notFound("update network", "network", n.ID)
 	} else if err != nil {
 		return wrap("update network", err)
 	}
 	n.Meta = got.meta()
-	return nil
+	var is signalbox.Network
+	if open(&is, got.SharedWith, got.ExternalTo); is.Shared != n.Shared || is.External != n.External {
+		err = tx.publish(ctx, n)
+	}
+	return wrap("update network", err)
 }
 
 // DeleteNetwork deletes a network with its subnets and its segment. Conflict ReasonNetworkInUse while any port is left

@@ -11,12 +11,14 @@ type Query struct {
 	// values of several are joined by and. changed_since takes times. security_groups takes the ids of which one shall be among the port's.
 	// tags, tags-any, not-tags and not-tags-any take strings and lists of them, for whatever has a column of tags.
 	Filters map[string][]any
-	// VisibleTo, when set, leaves what this project may see: its own rows, networks that are shared or
-	// external, and the subnets of those that are shared or external.
+	// VisibleTo, when set, leaves what this project may see: its own rows, what policies open to it, and the subnets of networks
+	// that they do.
 	VisibleTo string
-	Sort      []Order   // ties are broken by id, in the direction of the last key
-	Marker    uuid.UUID // start after this row; zero: at the beginning
-	Limit     int       // at most this many rows; 0: all
+	// Asker is the project that asks: shared=true is what policies share with it.
+	Asker  string
+	Sort   []Order   // ties are broken by id, in the direction of the last key
+	Marker uuid.UUID // start after this row; zero: at the beginning
+	Limit  int       // at most this many rows; 0: all
 }
 
 // Order is one key of a sort: an attribute's API name.

@@ -14,6 +14,7 @@ import (
 var quotaTables = map[string]string{
 	"network": "networks", "subnet": "subnets", "port": "ports", "router": "routers", "floatingip": "floatingips",
 	"security_group": "security_groups", "security_group_rule": "security_group_rules",
+	"subnetpool": "subnetpools", "rbac_policy": "rbac_policies",
 }
 
 type quotaRow struct {
