@@ -26,10 +26,14 @@ func TestGateways(t *testing.T) {
 	w.script(t, "tenants with the same addresses go out by their own", twinsGoOut)
 	w.script(t, "without SNAT addresses stay as they are", plainRouting)
 	w.script(t, "errors from outside find the guest that caused them", errorsFindTheirWay)
-	w.script(t, "unknown addresses outside cause no storm", scanCausesNoStorm)
 	w.script(t, "a peer's new MAC is followed", peerChangesMAC)
 	w.script(t, "a cleared gateway leaves nothing", gatewayCleared)
 	w.script(t, "kill -9 of the controller loses no translated packet", killLosesNothingTranslated)
+}
+
+func TestUnknownAddressesOutside(t *testing.T) {
+	w := newOutsideWorld(t)
+	w.script(t, "they cause no storm", scanCausesNoStorm)
 }
 
 // goesOut: the peer sees the router's address whichever host the guest is on; nothing private is ever outside, and the
@@ -210,7 +214,10 @@ func scanCausesNoStorm(s *script) {
 	s.must(err)
 	router := signalbox.MustMAC(scanner.ends[0].MAC)
 	start, packets := time.Now(), 0
+	pace := time.NewTicker(50 * time.Millisecond) // some 4,000 a second: at full speed it is its own wire that loses the pings
+	defer pace.Stop()
 	for time.Since(start) < 5*time.Second {
+		<-pace.C
 		for n := byte(10); n < 240; n++ {
 			to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 168, 0, n}), 9)
 			s.must(noise.Send(udp(a.MAC, router, netip.AddrPortFrom(a.IP, 9), to, "is anybody there?")))
