@@ -64,7 +64,12 @@ type Installed struct {
 	Packets  uint64
 	Bytes    uint64
 	Sum      uint64 // of its match and instructions, to compare with Sum of a flow
+
+	wire []byte // its match and instructions; nil where Text is not to be asked
 }
+
+func (i Installed) keepWire() Installed   { i.wire = bytes.Clone(i.wire); return i }
+func (i Installed) forgetWire() Installed { i.wire = nil; return i }
 
 // FlowEventKind says what happened to a flow.
 type FlowEventKind uint16
@@ -217,7 +222,7 @@ func (c *cursor) element(least int) *cursor {
 
 const flowStatsSize = 48 // before the match
 
-func decodeFlows(out []Installed, c *cursor) ([]Installed, error) {
+func decodeFlows(out []Installed, c *cursor, kept func(Installed) Installed) ([]Installed, error) {
 	for len(c.b) > 0 {
 		e := c.element(flowStatsSize + 8)
 		f := Installed{Table: e.u8()}
@@ -225,11 +230,11 @@ func decodeFlows(out []Installed, c *cursor) ([]Installed, error) {
 		f.Priority = e.u16()
 		e.skip(2 + 2 + 2 + 4) // timeouts, flags, padding
 		f.Cookie, f.Packets, f.Bytes = flow.Cookie(e.u64()), e.u64(), e.u64()
-		f.Sum = fingerprint(e.b)
+		f.wire, f.Sum = e.b, fingerprint(e.b)
 		if e.short || c.short {
 			return nil, errShort
 		}
-		out = append(out, f)
+		out = append(out, kept(f))
 	}
 	return out, nil
 }

@@ -4,18 +4,35 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
 // Flows reads every flow of the switch: all of them, at one moment, or an error.
 func (c *Conn) Flows(ctx context.Context) ([]Installed, error) {
+	return c.readFlows(ctx, Installed.forgetWire, flowsRequest)
+}
+
+// Dump is Flows, and keeps what Text needs: some 200 bytes a flow more.
+func (c *Conn) Dump(ctx context.Context) ([]Installed, error) {
+	return c.readFlows(ctx, Installed.keepWire, flowsRequest)
+}
+
+// FlowsWith reads the flows that have a cookie, which are mostly one. The switch finds them by an index.
+func (c *Conn) FlowsWith(ctx context.Context, cookie flow.Cookie) ([]Installed, error) {
+	return c.readFlows(ctx, Installed.forgetWire, func(xid uint32) []byte { return flowsWithRequest(xid, cookie) })
+}
+
+// readFlows takes each flow as kept makes it of what is only borrowed from the connection's reader.
+func (c *Conn) readFlows(ctx context.Context, kept func(Installed) Installed, request func(xid uint32) []byte) ([]Installed, error) {
 	var out []Installed
 	err := c.ask(ctx, multipartFlow, func(body *cursor) error {
 		var err error
-		if out, err = decodeFlows(out, body); err == nil && len(out) > c.o.MaxFlows {
+		if out, err = decodeFlows(out, body, kept); err == nil && len(out) > c.o.MaxFlows {
 			err = fmt.Errorf("more than %d flows", c.o.MaxFlows)
 		}
 		return err
-	}, flowsRequest)
+	}, request)
 	if err != nil {
 		return nil, fmt.Errorf("read flows: %w", err)
 	}

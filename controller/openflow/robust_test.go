@@ -63,7 +63,11 @@ func FuzzMessage(f *testing.F) {
 				var err error
 				switch kind {
 				case multipartFlow:
-					_, err = decodeFlows(nil, body)
+					var flows []Installed
+					flows, err = decodeFlows(nil, body, Installed.keepWire)
+					for i := range flows {
+						_ = flows[i].Text(decimal)
+					}
 				case multipartMeterConfig:
 					_, err = decodeMeters(nil, body)
 				}

@@ -75,6 +75,12 @@ func flowsRequest(xid uint32) []byte {
 	return multipart(xid, of.MultipartType_Flow, body)
 }
 
+func flowsWithRequest(xid uint32, cookie flow.Cookie) []byte {
+	body := of.NewFlowStatsRequest()
+	body.TableId, body.Cookie, body.CookieMask = allTables, uint64(cookie), ^uint64(0)
+	return multipart(xid, of.MultipartType_Flow, body)
+}
+
 func metersRequest(xid uint32) []byte {
 	return multipart(xid, of.MultipartType_MeterConfig, util.NewBuffer([]byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0})) // OFPM_ALL
 }

@@ -213,6 +213,9 @@ func (f *Flow) String() string { return f.text(func(t uint8) string { return ito
 // Named is String with the names of tables in the place of their numbers.
 func (f *Flow) Named(tableName func(uint8) string) string { return f.text(tableName) }
 
+// ActionText is one action as ovs-ofctl(8) reads it.
+func ActionText(a Action, tableName func(uint8) string) string { return a.text(tableName) }
+
 func (f *Flow) text(table func(uint8) string) string {
 	var b strings.Builder
 	b.WriteString("table=")
