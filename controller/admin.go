@@ -7,15 +7,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/signalbox-sdn/signalbox/flowpipeline"
-	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
 // The admin endpoint is the operator's window: what the controller wants and what it knows of the hosts.
@@ -42,6 +37,8 @@ func (c *Controller) adminRoutes() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(c.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /v1/hosts", c.getHosts)
 	mux.HandleFunc("GET /v1/hosts/{host}/flows", c.getFlows)
+	mux.HandleFunc("GET /v1/objects/{what}", c.getObject)
+	mux.HandleFunc("POST /v1/audit", c.postAudit)
 	mux.HandleFunc("GET /v1/ports/{port}", c.getPort)
 	mux.HandleFunc("GET /v1/routers/{router}", c.getRouter)
 	mux.HandleFunc("PUT /v1/routers/{router}/gateway-host", c.putGatewayHost)
@@ -85,127 +82,6 @@ func (c *Controller) getReady(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	fmt.Fprintln(w, "ready")
-}
-
-// HostReport is a host as the admin endpoint shows it.
-type HostReport struct {
-	ID           uuid.UUID         `json:"id"`
-	Name         string            `json:"name"`
-	DatapathID   string            `json:"datapath_id"`
-	Connected    bool              `json:"connected"`
-	Since        time.Time         `json:"since"`
-	OVSDB        string            `json:"ovsdb"` // "" while not connected
-	Version      string            `json:"version"`
-	TunnelIP     string            `json:"tunnel_ip"`
-	Mappings     map[string]string `json:"bridge_mappings"`
-	Ports        int               `json:"ports"`
-	FlowsWanted  int               `json:"flows_wanted"`
-	FlowModsSent uint64            `json:"flow_mods_sent"`          // on this connection
-	InSync       bool              `json:"in_sync"`                 // all that is wanted has been acknowledged
-	Problems     []string          `json:"problems,omitempty"`      // what the host says in OVSDB that makes no sense
-	Refused      map[string]string `json:"refused_flows,omitempty"` // cookie -> what the switch said
-}
-
-func (l *loop) report(h *host) HostReport {
-	r := HostReport{
-		ID: h.row.ID, Name: h.row.Name, DatapathID: h.row.DatapathID.String(),
-		Connected: h.conn != nil, Since: h.since.UTC(), Version: h.version, Mappings: h.row.Mappings,
-		FlowsWanted: l.compiler.Size(h.row.ID), Problems: h.said,
-		InSync: h.synced && h.acked == h.seq && len(h.refused) == 0,
-	}
-	if h.manager != nil {
-		r.OVSDB = h.manager.peer
-	}
-	if h.row.TunnelIP.IsValid() {
-		r.TunnelIP = h.row.TunnelIP.String()
-	}
-	if h.conn != nil {
-		r.FlowModsSent = h.conn.FlowMods()
-	}
-	for _, v := range h.vifs {
-		if v.port != uuid.Nil {
-			r.Ports++
-		}
-	}
-	for cookie, why := range h.refused {
-		if r.Refused == nil {
-			r.Refused = map[string]string{}
-		}
-		r.Refused[fmt.Sprintf("%#x", uint64(cookie))] = why
-	}
-	return r
-}
-
-func (c *Controller) getHosts(w http.ResponseWriter, _ *http.Request) {
-	c.mu.RLock()
-	out := make([]HostReport, 0, len(c.loop.hosts))
-	for _, h := range c.loop.hosts {
-		out = append(out, c.loop.report(h))
-	}
-	c.mu.RUnlock()
-	slices.SortFunc(out, func(a, b HostReport) int { return strings.Compare(a.Name, b.Name) })
-	answer(w, out)
-}
-
-// FlowReport is a flow as the admin endpoint shows it, with its reason.
-type FlowReport struct {
-	Cookie    string `json:"cookie"`
-	Table     uint8  `json:"table"`
-	TableName string `json:"table_name"`
-	Priority  uint16 `json:"priority"`
-	Flow      string `json:"flow"` // as ovs-ofctl add-flow reads it
-	Kind      string `json:"object_kind"`
-	ID        string `json:"object_id"`
-	Name      string `json:"object_name"`
-	Why       string `json:"why"`
-}
-
-func (l *loop) explain(f *flow.Flow) FlowReport {
-	r := FlowReport{
-		Cookie: fmt.Sprintf("0x%x", uint64(f.Cookie)), Table: f.Table, TableName: flowpipeline.TableName(f.Table),
-		Priority: f.Priority, Flow: f.String(), Kind: f.Why.Kind, ID: f.Why.ID.String(), Why: f.Why.Phrase,
-	}
-	facts := l.compiler.Facts
-	if p := facts.Port(f.Why.ID); p != nil {
-		r.Name = p.Name
-	} else if n := facts.Network(f.Why.ID); n != nil {
-		r.Name = n.Name
-	} else if rt := facts.Router(f.Why.ID); rt != nil {
-		r.Name = rt.Name
-	} else if ip := facts.FloatingIP(f.Why.ID); ip != nil {
-		r.Name = ip.Addr.String()
-	} else if h := facts.Host(f.Why.ID); h != nil {
-		r.Name = h.Name
-	}
-	return r
-}
-
-func (l *loop) hostNamed(name string) *host {
-	for _, h := range l.hosts {
-		if h.row.Name == name || h.row.DatapathID.String() == name || h.row.ID.String() == name {
-			return h
-		}
-	}
-	return nil
-}
-
-func (c *Controller) getFlows(w http.ResponseWriter, r *http.Request) {
-	c.mu.RLock()
-	var out []FlowReport
-	h := c.loop.hostNamed(r.PathValue("host"))
-	if h != nil {
-		flows := c.loop.compiler.Flows(h.row.ID, nil)
-		out = make([]FlowReport, len(flows))
-		for i := range flows {
-			out[i] = c.loop.explain(&flows[i])
-		}
-	}
-	c.mu.RUnlock()
-	if h == nil {
-		refuseHost(w, r.PathValue("host"))
-		return
-	}
-	answer(w, out)
 }
 
 // PortReport is where a port is, and whether the hosts that need it have it.

@@ -36,8 +36,8 @@ type applier struct {
 	greeted   map[netip.Addr]bool // run's own, and unflushed
 	unflushed bool                // the switch has refused a flush
 
-	resent  map[flow.Cookie]uint64 // the loop's own: see forged
-	dialect map[flow.Cookie]uint64
+	resent  map[flow.Cookie]uint64 // run's own: see forged
+	dialect map[flow.Cookie]uint64 // likewise, but read by others under mu
 }
 
 func newApplier(c *Controller, h *host, conn *openflow.Conn) *applier {
@@ -236,14 +236,18 @@ func (a *applier) readBack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !a.c.ask(ctx, func(l *loop) { l.compare(a, flows, meters) }) {
+	forged, err := a.forged(ctx, flows)
+	if err != nil {
+		return err
+	}
+	if !a.c.ask(ctx, func(l *loop) { l.compare(a, flows, meters, forged) }) {
 		return ctx.Err()
 	}
 	return nil
 }
 
 // compare puts the difference between what a switch holds and what it is to hold in the applier's hands.
-func (l *loop) compare(a *applier, flows []openflow.Installed, meters []flow.RateLimit) {
+func (l *loop) compare(a *applier, flows []openflow.Installed, meters []flow.RateLimit, forged map[flow.Cookie]struct{}) {
 	h := a.h
 	if h.applier != a {
 		return
@@ -253,9 +257,12 @@ func (l *loop) compare(a *applier, flows []openflow.Installed, meters []flow.Rat
 	for _, f := range flows {
 		copies[f.Cookie]++
 	}
-	forged := a.forged(flows, l.compiler.Flows(h.row.ID, nil))
 	ch := l.compiler.Difference(h.row.ID, copies, meters, forged)
+	surplus := surplusOf(copies, ch)
+	h.compared = &Compared{At: time.Now().UTC(), Present: len(flows), Differing: len(ch.Adds) + surplus}
+	l.c.metrics.audits.WithLabelValues(h.name()).Inc()
 	if !ch.Empty() && h.synced {
+		l.c.metrics.repairedFlows.WithLabelValues(h.name()).Add(float64(h.compared.Differing))
 		l.c.metrics.repairs.WithLabelValues(h.name()).Inc()
 		l.c.log.Warn("the switch does not hold what it should", "host", h.name(), "missing", len(ch.Adds), "surplus", len(ch.Deletes))
 	}
@@ -277,31 +284,49 @@ func (l *loop) compare(a *applier, flows []openflow.Installed, meters []flow.Rat
 	}
 }
 
+// surplusOf counts the flows in a switch that a difference deletes.
+func surplusOf(copies map[flow.Cookie]int, ch *flowpipeline.Change) (n int) {
+	for _, cookie := range ch.Deletes {
+		n += copies[cookie]
+	}
+	return n
+}
+
 // forged is the flows that the switch holds under a cookie of ours with other contents: somebody has
 // changed them in place (ovs-ofctl mod-flows). One that is still so after it has been sent again is the
-// switch's own way of saying it.
-func (a *applier) forged(flows []openflow.Installed, wanted []flow.Flow) map[flow.Cookie]struct{} {
+// switch's own way of saying it. A cookie stands for one flow whenever it is looked at, so this need not be of the
+// moment of the comparison, and is done without holding up the loop.
+func (a *applier) forged(ctx context.Context, flows []openflow.Installed) (map[flow.Cookie]struct{}, error) {
 	sums := make(map[flow.Cookie]uint64, len(flows))
 	for _, f := range flows {
 		sums[f.Cookie] = f.Sum
 	}
-	resent := map[flow.Cookie]uint64{}
+	resent, dialect := map[flow.Cookie]uint64{}, a.speaks()
 	out := map[flow.Cookie]struct{}{}
-	for i := range wanted {
-		f := &wanted[i]
+	_, _, err := a.c.look(ctx, a.h, nil, func(_ *loop, f *flow.Flow) {
 		sum, there := sums[f.Cookie]
 		switch {
-		case !there, sum == openflow.Sum(f), sum == a.dialect[f.Cookie]:
+		case !there, sum == openflow.Sum(f), sum == dialect[f.Cookie]:
 		case sum == a.resent[f.Cookie]:
-			a.dialect[f.Cookie] = sum
+			dialect[f.Cookie] = sum
 		default:
 			a.log.Info("a flow was changed in place", "flow", f)
 			out[f.Cookie] = struct{}{}
 			resent[f.Cookie] = sum
 		}
-	}
+	})
 	a.resent = resent
-	return out
+	a.mu.Lock()
+	a.dialect = dialect
+	a.mu.Unlock()
+	return out, err
+}
+
+// speaks is the flows that the switch writes in its own way, and how: a copy.
+func (a *applier) speaks() map[flow.Cookie]uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.dialect)
 }
 
 // send makes the change in one bundle and tells the loop of the barrier's reply. Flows that the switch
@@ -309,14 +334,19 @@ func (a *applier) forged(flows []openflow.Installed, wanted []flow.Flow) map[flo
 func (a *applier) send(ctx context.Context, b *batch) error {
 	refused := map[flow.Cookie]string{}
 	began := time.Now()
+	said := &Bundle{At: began.UTC()}
 	for {
-		sent := a.conn.FlowMods()
-		res, err := a.conn.Apply(ctx, b.change())
+		sent, ch := a.conn.FlowMods(), b.change()
+		said.Adds, said.Deletes = len(ch.Adds), len(ch.Deletes)
+		res, err := a.conn.Apply(ctx, ch)
 		a.c.metrics.flowMods.WithLabelValues(a.c.nameOf(a.h)).Add(float64(a.conn.FlowMods() - sent))
 		if err == nil {
 			break
 		}
 		if !b.leaveOut(res.Failed) {
+			said.Seconds, said.Error = time.Since(began).Seconds(), err.Error()
+			a.c.metrics.brokenBundles.WithLabelValues(a.c.nameOf(a.h)).Inc()
+			a.c.post(ctx, func(*loop) { a.h.bundle, a.h.broken = said, a.h.broken+1 })
 			return err
 		}
 		for _, f := range res.Failed {
@@ -325,7 +355,8 @@ func (a *applier) send(ctx context.Context, b *batch) error {
 			a.log.Error("the switch refuses a flow", "flow", f.Flow, "why", f.Flow.Why.Phrase, "error", f.Err)
 		}
 	}
-	a.c.metrics.apply.Observe(time.Since(began).Seconds())
-	a.c.post(ctx, func(l *loop) { l.acknowledged(a, b.seq, refused) })
+	said.Seconds = time.Since(began).Seconds()
+	a.c.metrics.apply.Observe(said.Seconds)
+	a.c.post(ctx, func(l *loop) { l.acknowledged(a, b.seq, refused, said) })
 	return nil
 }

@@ -52,6 +52,13 @@ type host struct {
 	said    []string                          // what OVSDB says that makes no sense
 	refused map[flow.Cookie]string            // flows that the switch refused, and why
 	owed    map[flush]struct{}                // connections to end when it comes back
+
+	compared   *Compared     // nil: never
+	bundle     *Bundle       // nil: none
+	broken     uint64        // bundles
+	turnedDown uint64        // flows
+	departures uint64        // ends of connections
+	complaints atomic.Uint64 // errors that answer nothing
 }
 
 func (h *host) name() string { return h.row.Name }
@@ -184,6 +191,7 @@ func (c *Controller) leave(h *host, conn *openflow.Conn) {
 	c.tell(func(l *loop) {
 		if h.conn == conn {
 			h.conn, h.applier, h.ready, h.synced, h.since = nil, nil, false, false, time.Now()
+			h.departures++
 			clear(h.waiting)
 		}
 	})

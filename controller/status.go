@@ -96,8 +96,10 @@ func (l *loop) judged() iter.Seq[uuid.UUID] {
 }
 
 // acknowledged takes the reply to the barrier behind a difference.
-func (l *loop) acknowledged(a *applier, seq uint64, refused map[flow.Cookie]string) {
+func (l *loop) acknowledged(a *applier, seq uint64, refused map[flow.Cookie]string, sent *Bundle) {
 	h := a.h
+	h.bundle = sent
+	h.turnedDown += uint64(len(refused))
 	if h.applier != a {
 		return
 	}

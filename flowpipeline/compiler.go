@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -76,6 +77,7 @@ type unit struct {
 	parent   Unit // who asked for it last
 	reads    []Fact
 	cookies  []flow.Cookie // in rising order
+	about    []uuid.UUID   // the objects that its flows are for: mostly one
 	meters   []flow.RateLimit
 	children []Unit
 }
@@ -302,7 +304,7 @@ func (w *wanted) replace(u *unit, out *Compiled, t *touched) {
 			t.fresh[out.Flows[i].Cookie] = &out.Flows[i]
 		}
 	}
-	u.cookies = cookies
+	u.cookies, u.about = cookies, objects(u.about, out.Flows)
 	if !slices.Equal(u.meters, out.Meters) {
 		w.replaceMeters(u, out.Meters, t)
 	}
@@ -422,14 +424,57 @@ func (c *Compiler) Flows(host uuid.UUID, keep func(flow.Cookie) bool) []flow.Flo
 	}
 	var out []flow.Flow
 	for u := range owners {
-		for _, f := range Compile(u.Unit, &Reader{facts: c.Facts}).Flows {
-			if (keep == nil || keep(f.Cookie)) && w.flows[f.Cookie].unit == u {
+		for _, f := range c.UnitFlows(u.Unit) {
+			if keep == nil || keep(f.Cookie) {
 				out = append(out, f)
 			}
 		}
 	}
 	slices.SortFunc(out, flow.Compare)
 	return out
+}
+
+// UnitFlows compiles a unit again and returns the flows that it has its host hold; none for a unit that is gone. As with
+// Flows, the facts must not have changed since the last Step. It writes to nothing: any number may call it at once.
+func (c *Compiler) UnitFlows(u Unit) []flow.Flow {
+	known := c.units[u]
+	if known == nil {
+		return nil
+	}
+	w := c.hosts[u.Host]
+	return slices.DeleteFunc(Compile(u, &Reader{facts: c.Facts}).Flows, func(f flow.Flow) bool { return w.flows[f.Cookie].unit != known })
+}
+
+// Units is a host's units, parents before children. With about it is only those that have flows for one of these objects.
+func (c *Compiler) Units(host uuid.UUID, about map[uuid.UUID]struct{}) []Unit {
+	var out []Unit
+	var walk func(*unit)
+	walk = func(u *unit) {
+		if about == nil || slices.ContainsFunc(u.about, func(id uuid.UUID) bool { _, ok := about[id]; return ok }) {
+			out = append(out, u.Unit)
+		}
+		for _, child := range u.children {
+			if known := c.units[child]; known != nil && known.parent == u.Unit {
+				walk(known)
+			}
+		}
+	}
+	if top := c.units[Unit{Host: host, Kind: HostUnit}]; top != nil {
+		walk(top)
+	}
+	return out
+}
+
+// objects is what flows are for, each once, in the place of what was, which it keeps where nothing is new.
+func objects(was []uuid.UUID, flows []flow.Flow) []uuid.UUID {
+	if len(was) == 1 && !slices.ContainsFunc(flows, func(f flow.Flow) bool { return f.Why.ID != was[0] }) {
+		return was
+	}
+	seen := map[uuid.UUID]struct{}{}
+	for i := range flows {
+		seen[flows[i].Why.ID] = struct{}{}
+	}
+	return slices.Collect(maps.Keys(seen))
 }
 
 // Difference is what a host's switch lacks and has too much, by what was read from it: how often it has

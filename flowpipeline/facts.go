@@ -447,6 +447,9 @@ func (f *Facts) Port(id uuid.UUID) *signalbox.Port { return f.ports[id] }
 // Network is a network's row, or nil.
 func (f *Facts) Network(id uuid.UUID) *signalbox.Network { return f.networks[id] }
 
+// Networks is every network's row by its id. The map and the rows belong to the facts.
+func (f *Facts) Networks() map[uuid.UUID]*signalbox.Network { return f.networks }
+
 // Subnet is a subnet's row, or nil.
 func (f *Facts) Subnet(id uuid.UUID) *signalbox.Subnet { return f.subnets[id] }
 

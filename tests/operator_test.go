@@ -38,6 +38,42 @@ func TestEveryFlowIsExplained(t *testing.T) {
 			}
 		}
 	})
+	w.script(t, "by the operator's own command", func(s *script) {
+		n := s.network(signalbox.VXLAN)
+		a, b := s.boot(n, s.h1), s.boot(n, s.h2)
+		s.reaches(a, b)
+		if out, code := s.operator("audit"); code != 0 || strings.Count(out, "true") != 3 {
+			s.Errorf("nothing was changed, but the audit says %d:\n%s", code, out)
+		}
+		if out, code := s.operator("audit", "nobody"); code != 1 {
+			s.Errorf("an audit of a host that is not there: %d %s", code, out)
+		}
+		if out, _ := s.operator("flows", "--source", "diff"); strings.Contains(out, "cookie=") {
+			s.Errorf("the switches differ:\n%s", out)
+		}
+		if out, _ := s.operator("flows", s.h1.Name, "--source", "switch", "--port", a.Port.ID, "--explain"); !strings.Contains(out, "n_packets=") || strings.Contains(out, "not ours") {
+			s.Errorf("what h1 holds for a port:\n%s", out)
+		}
+		if out, _ := s.operator("why", b.Port.ID); strings.Count(out, "\n# ") != 2 || strings.Contains(out, ": 0 packets") {
+			s.Errorf("two hosts have flows for a port that was reached:\n%s", out)
+		}
+		if out, _ := s.operator("hosts"); strings.Count(out, "\n") != 4 || !strings.Contains(out, " ms") {
+			s.Errorf("three hosts:\n%s", out)
+		}
+	})
+}
+
+// operator runs the signalbox command, and gives what it said and its exit code.
+func (s *script) operator(args ...string) (string, int) {
+	s.Helper()
+	cmd := exec.CommandContext(s.ctx, s.box.Binary, args...)
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = &said, &said
+	s.must(s.lab.Net.Start(cmd))
+	if err := cmd.Wait(); err != nil && cmd.ProcessState.ExitCode() < 0 {
+		s.Fatalf("%v: %s", err, said.String())
+	}
+	return said.String(), cmd.ProcessState.ExitCode()
 }
 
 // TestUpLivesThroughKill: `signalbox up`, the one-process way with a private PostgreSQL, is killed under a ping;

@@ -16,7 +16,7 @@ import (
 )
 
 // put asks for a change and reads the answer.
-func (a admin) put(ctx context.Context, path string, body, into any) error {
+func (a *admin) put(ctx context.Context, path string, body, into any) error {
 	b, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -32,7 +32,11 @@ func gatewayCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r controller.RouterReport
-			if err := adminOf(cmd).get(cmd.Context(), "/v1/routers/"+url.PathEscape(args[0]), &r); err != nil {
+			a, err := adminOf(cmd)
+			if err != nil {
+				return err
+			}
+			if err := a.get(cmd.Context(), "/v1/routers/"+url.PathEscape(args[0]), &r); err != nil {
 				return err
 			}
 			return printGateway(cmd.OutOrStdout(), &r)
@@ -48,7 +52,11 @@ lost or another move is asked for.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r controller.RouterReport
 			path := "/v1/routers/" + url.PathEscape(args[0]) + "/gateway-host"
-			if err := adminOf(cmd).put(cmd.Context(), path, map[string]string{"host": args[1]}, &r); err != nil {
+			a, err := adminOf(cmd)
+			if err != nil {
+				return err
+			}
+			if err := a.put(cmd.Context(), path, map[string]string{"host": args[1]}, &r); err != nil {
 				return err
 			}
 			return printGateway(cmd.OutOrStdout(), &r)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -21,9 +22,20 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), apiserverCommand(), controllerCommand(), migrateCommand(), hostsCommand(), flowsCommand(), gatewayCommand())
+	root.AddCommand(upCommand(), apiserverCommand(), controllerCommand(), migrateCommand(), hostsCommand(), flowsCommand(), whyCommand(),
+		auditCommand(), gatewayCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "signalbox:", err)
-		os.Exit(1)
+		code := 1
+		if e := (*exitError)(nil); errors.As(err, &e) {
+			code = e.code
+		}
+		os.Exit(code)
 	}
+}
+
+// exitError is an error that has an exit code of its own; others have 1.
+type exitError struct {
+	code int
+	error
 }

@@ -112,9 +112,10 @@ func (c *region) byHand(a association, times int) (flows int, took []time.Durati
 	var most []controller.FlowReport
 	var at *hypervisor
 	for _, h := range c.hosts {
-		var all, its []controller.FlowReport
+		var all controller.FlowsReport
+		var its []controller.FlowReport
 		c.must(c.admin.call(c.ctx, http.MethodGet, "/v1/hosts/"+h.name+"/flows", nil, &all))
-		for _, f := range all {
+		for _, f := range all.Flows {
 			if f.ID == a.id {
 				its = append(its, f)
 			}

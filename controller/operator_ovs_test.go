@@ -1,0 +1,211 @@
+//go:build integration
+
+package controller
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/controller/openflow"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+// ask asks the admin endpoint.
+func (w *wire) ask(method, path string) (status int, body string) {
+	w.t.Helper()
+	rec := httptest.NewRecorder()
+	w.c.adminRoutes().ServeHTTP(rec, httptest.NewRequest(method, path, nil))
+	return rec.Code, rec.Body.String()
+}
+
+// read asks and decodes a good answer.
+func (w *wire) read(method, path string, into any) {
+	w.t.Helper()
+	status, body := w.ask(method, path)
+	if status != http.StatusOK {
+		w.t.Fatalf("%s %s: %d %s", method, path, status, body)
+	}
+	if err := json.Unmarshal([]byte(body), into); err != nil {
+		w.t.Fatalf("%s %s: %v in %s", method, path, err, body)
+	}
+}
+
+// only is the one host that has joined.
+func (w *wire) only() *host {
+	w.c.mu.RLock()
+	defer w.c.mu.RUnlock()
+	for _, h := range w.c.loop.hosts {
+		return h
+	}
+	w.t.Fatal("no host has joined")
+	return nil
+}
+
+// TestOperatorsWindow: what the operator is shown of a switch is what ovs-ofctl shows of it. What the test changes in the
+// switch it changes over the controller's own connection, of which the switch tells nobody: so nothing is mended before
+// it has been looked at.
+func TestOperatorsWindow(t *testing.T) {
+	t.Parallel()
+	w := startRouted(t, newRoutedCloud())
+	h := w.only()
+	name := w.c.nameOf(h)
+	path := "/v1/hosts/" + name + "/flows"
+	w.await("the host is in sync", func() bool {
+		w.c.mu.RLock()
+		defer w.c.mu.RUnlock()
+		return h.inSync()
+	})
+
+	var wanted, has FlowsReport
+	w.read("GET", path, &wanted)
+	w.read("GET", path+"?source=switch", &has)
+	dumped := strings.Count(w.OFCtl("dump-flows", "br-int"), "cookie=")
+	if len(wanted.Flows) != dumped || len(has.Flows) != dumped || !has.Settled {
+		t.Fatalf("%d flows are wanted, %d are read, and ovs-ofctl dumps %d", len(wanted.Flows), len(has.Flows), dumped)
+	}
+	for i, f := range has.Flows {
+		if f.State != Present || f.Flow != wanted.Flows[i].Flow || f.Why == "" || f.Packets == nil {
+			t.Fatalf("%+v is not %+v", f, wanted.Flows[i])
+		}
+	}
+
+	t.Run("filters", func(t *testing.T) {
+		port, network, router := uuid.UUID{0: 'p', 1: 0x11, 15: 0x11}, uuid.UUID{0: 'n', 15: 1}, uuid.UUID{0: 'r', 15: 1}
+		for query, picks := range map[string]func(*FlowReport) bool{
+			"?port=" + port.String(): func(f *FlowReport) bool { return f.ID == port.String() },
+			"?table=routing":         func(f *FlowReport) bool { return f.TableName == "routing" },
+			"?table=54&source=switch&router=" + router.String(): func(f *FlowReport) bool {
+				return f.Table == 54 && (f.ID == router.String() || f.ID[:4] == "7021" || f.ID[:4] == "7022" || f.ID[:4] == "7023")
+			},
+			"?network=" + network.String() + "&port=" + port.String(): func(f *FlowReport) bool { return f.ID == port.String() },
+		} {
+			var got FlowsReport
+			w.read("GET", path+query, &got)
+			n := 0
+			for i := range wanted.Flows {
+				if picks(&wanted.Flows[i]) {
+					n++
+				}
+			}
+			if n == 0 || len(got.Flows) != n {
+				t.Errorf("%s: %d flows, not %d", query, len(got.Flows), n)
+			}
+		}
+		for query, status := range map[string]int{
+			"?port=7": 400, "?table=cellar": 400, "?source=hearsay": 400, "?router=" + port.String(): 404,
+		} {
+			if got, body := w.ask("GET", path+query); got != status {
+				t.Errorf("%s: %d %s, not %d", query, got, body, status)
+			}
+		}
+	})
+
+	t.Run("text", func(t *testing.T) {
+		_, text := w.ask("GET", path+"?source=switch&format=text&explain=true&names=true")
+		if n := strings.Count(text, "\n    # "); n != dumped || strings.Contains(text, "not ours") {
+			t.Errorf("%d flows are explained, of %d:\n%s", n, dumped, text)
+		}
+		// ovs-ofctl reads the text, reasons and all, and finds nothing to change.
+		_, text = w.ask("GET", path+"?source=switch&format=text&explain=true")
+		file := filepath.Join(t.TempDir(), "flows")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := w.TryOFCtl("diff-flows", "br-int", file); err != nil || out != "" {
+			t.Errorf("ovs-ofctl takes the text for other flows: %s %v", out, err)
+		}
+	})
+
+	audit := func(query string) AuditReport {
+		t.Helper()
+		var out []AuditReport
+		w.read("POST", "/v1/audit"+query, &out)
+		if len(out) != 1 || out[0].Host != name || out[0].Error != "" {
+			t.Fatalf("%+v", out)
+		}
+		return out[0]
+	}
+	if a := audit(""); !a.Same() || !a.Settled || a.Present != dumped {
+		t.Errorf("nothing was changed: %+v", a)
+	}
+
+	// One flow more, one less, and one that does something else under its cookie.
+	w.c.mu.RLock()
+	flows, conn := w.c.loop.compiler.Flows(h.row.ID, nil), h.conn
+	w.c.mu.RUnlock()
+	gone, changed := flows[len(flows)-1], flows[len(flows)-2]
+	changed.Actions = []flow.Action{flow.Output{Port: 77}}
+	foreign := flow.New(7, 9, flow.Match{flow.IsNum(flow.InPort, 7)}, flow.Why{}, flow.Output{Port: 8})
+	if _, err := conn.Apply(t.Context(), openflow.Change{Adds: []flow.Flow{changed, foreign}, Deletes: []flow.Cookie{gone.Cookie}}); err != nil {
+		t.Fatal(err)
+	}
+	if a := audit("?host=" + name); a.Missing != 1 || a.Surplus != 1 || a.Changed != 1 || len(a.Flows) != 3 || a.Present != dumped-2 {
+		t.Errorf("three flows were changed: %+v", a)
+	}
+	_, diff := w.ask("GET", path+"?source=diff&format=text&explain=true")
+	for _, line := range []string{
+		fmt.Sprintf("+cookie=%#x, n_packets=0, n_bytes=0, table=7, priority=9,in_port=7 actions=output:8\n    # ", uint64(foreign.Cookie)),
+		fmt.Sprintf("-cookie=%#x, %s\n", uint64(gone.Cookie), gone.String()),
+		"actions=output:77\n", "not ours", gone.Why.Phrase,
+	} {
+		if !strings.Contains(diff, line) {
+			t.Errorf("the difference does not say %q:\n%s", line, diff)
+		}
+	}
+	audit("?repair=true")
+	w.await("the switch is mended", func() bool { a := audit(""); return a.Same() })
+	var hosts []HostReport
+	w.read("GET", "/v1/hosts", &hosts)
+	if r := hosts[0]; r.Compared == nil || r.Compared.Present == 0 || r.LastBundle == nil || r.LastBundle.Seconds <= 0 || r.Role != "equal" || r.Errors != (HostErrors{}) {
+		t.Errorf("%+v", r)
+	}
+	if _, text := w.ask("GET", "/metrics"); !strings.Contains(text, `signalbox_repaired_flows_total{host="`+name+`"}`) {
+		t.Error("the repair was not counted")
+	}
+	if status, _ := w.ask("POST", "/v1/audit?host=nobody"); status != 404 {
+		t.Errorf("a host that has not joined was audited: %d", status)
+	}
+}
+
+// TestObjectsSayWhatTheyCost: from an object to its flows, and what they have carried.
+func TestObjectsSayWhatTheyCost(t *testing.T) {
+	t.Parallel()
+	w := startRouted(t, newRoutedCloud())
+	port := uuid.UUID{0: 'p', 1: 0x11, 15: 0x11}
+	frame := make([]byte, 60) // of no protocol, from the port's MAC to nobody
+	copy(frame, []byte{2, 0, 0, 0, 0, 9, 0xfa, 0x16, 0x3e, 0, 0, 0x11, 0x88, 0xb5})
+	w.Receive(signalbox.TapName(port), frame)
+	var o ObjectReport
+	w.await("the packet is counted", func() bool {
+		w.read("GET", "/v1/objects/"+port.String(), &o)
+		return o.Packets > 0
+	})
+	if len(o.Hosts) != 1 || o.Bytes < 60 || o.Hosts[0].Packets != o.Packets {
+		t.Errorf("%+v", o)
+	}
+	for _, f := range o.Hosts[0].Flows {
+		if f.ID != port.String() || f.State != Present || f.Packets == nil {
+			t.Errorf("%+v", f)
+		}
+	}
+	var byAddress, byCookie ObjectReport
+	w.read("GET", "/v1/objects/10.0.0.3", &byAddress)
+	w.read("GET", "/v1/objects/"+o.Hosts[0].Flows[0].Cookie, &byCookie)
+	if byAddress.ID != port.String() || len(byCookie.Hosts) != 1 || len(byCookie.Hosts[0].Flows) != 1 || byCookie.Hosts[0].Flows[0].ID != port.String() {
+		t.Errorf("%+v, %+v", byAddress, byCookie)
+	}
+	for what, status := range map[string]int{"nobody": 404, uuid.NewString(): 404, "0xyz": 400} {
+		if got, body := w.ask("GET", "/v1/objects/"+what); got != status {
+			t.Errorf("%s: %d %s, not %d", what, got, body, status)
+		}
+	}
+}
