@@ -47,6 +47,7 @@ fuzz: ## every fuzz target, five seconds each
 .PHONY: goldens
 goldens: ## rewrite the golden flows and the generated documents; review the difference
 	$(GO) test -tags integration ./flowpipeline ./cmd/quantum -update
+	$(GO) test ./apiserver -run TestReference -update
 
 .PHONY: install
 install: ## install what demo and test stand on, where it is missing (apt)

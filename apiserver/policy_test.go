@@ -55,6 +55,8 @@ var permitted = []struct {
 	{"GET subnets/{own subnet}", "", [6]int{200, 200, 200, 404, 404, 200}},
 	{"GET subnets/{lent subnet}", "", [6]int{200, 200, 200, 200, 200, 200}},
 	{"GET subnets/{outside subnet}", "", [6]int{200, 200, 200, 200, 200, 200}},
+	{"GET subnets/{guest subnet}", "", [6]int{200, 200, 200, 200, 404, 200}},
+	{"PUT subnets/{guest subnet}", `{"subnet":{"name":"x"}}`, [6]int{200, 403, 200, 200, 404, 403}},
 	{"PUT subnets/{own subnet}", `{"subnet":{"name":"x"}}`, [6]int{200, 403, 200, 404, 404, 403}},
 	{"PUT subnets/{lent subnet}", `{"subnet":{"name":"x"}}`, [6]int{200, 403, 403, 200, 403, 403}},
 	{"POST subnets", `{"subnet":{"network_id":"{own}","ip_version":4,"cidr":"{cidr}"}}`, [6]int{201, 403, 201, 404, 404, 403}},
@@ -130,10 +132,12 @@ func scene(admin *client) map[string]string {
 		{"lent", object{"project_id": "lender", "shared": true}},
 		{"outside", object{"project_id": "root", "router:external": true}},
 		{"spare", object{"project_id": "guest"}},
+		{"closed", object{"project_id": "lender"}},
 	} {
 		at[n.name] = admin.network(n.attributes)
 		at[n.name+" subnet"] = id(admin.subnet(at[n.name], fmt.Sprintf("10.%d.0.0/24", i), object{"project_id": n.attributes["project_id"], "enable_dhcp": false}))
 	}
+	at["guest subnet"] = id(admin.subnet(at["closed"], "10.9.0.0/24", object{"project_id": "guest"}))
 	at["own port"] = id(admin.create("port", object{"project_id": "guest", "network_id": at["own"], "security_groups": []any{}}))
 	at["port"] = id(admin.create("port", object{"project_id": "guest", "network_id": at["lent"], "security_groups": []any{}}))
 	at["router"] = id(admin.create("router", object{"project_id": "guest"}))

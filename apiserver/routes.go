@@ -21,6 +21,7 @@ func (s *Server) routes() []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return slices.Concat([]route{
 		{get, "/", s.versions},
+		{get, "/openapi.json", s.openAPI},
 		{get, "/v2.0/", s.index},
 		{get, "/v2.0/extensions", s.extensions},
 		{get, "/v2.0/extensions/:id", s.extension},
@@ -97,12 +98,15 @@ func (s *Server) routes() []route {
 	)
 }
 
-// route tells the router. Only the version document is for everybody: it is how a client finds out whom to ask
-// for a token.
+// free reports whether a route is for everybody: by the versions a client finds out whom to ask for a token, and what the
+// API is like is no secret.
+func free(r route) bool { return r.path == "/" || r.path == "/openapi.json" }
+
+// route tells the router.
 func (s *Server) route() {
 	for _, r := range s.routes() {
 		handle := r.handle
-		if r.path != "/" {
+		if !free(r) {
 			handle = s.authenticated(handle)
 		}
 		s.echo.Add(r.method, r.path, handle)

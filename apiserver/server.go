@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,8 +46,9 @@ type Config struct {
 // Server answers API requests.
 type Server struct {
 	Config
-	echo *echo.Echo
-	pace *pace
+	echo     *echo.Echo
+	pace     *pace
+	document func() []byte // the API's description
 }
 
 // New makes a Server.
@@ -70,6 +72,7 @@ func New(c Config) *Server {
 		c.AtOnce = 1024
 	}
 	s := &Server{Config: c, echo: echo.New(), pace: newPace(c.Rate, c.Burst)}
+	s.document = sync.OnceValue(s.describe)
 	s.echo.HTTPErrorHandler = s.refuse
 	s.echo.Pre(withoutSuffix)
 	s.echo.Use(

@@ -45,9 +45,9 @@ func newServer(t testing.TB, dsn string, s neutron.Settings) http.Handler {
 		t.Fatal(err)
 	}
 	service := neutron.New(db, cfg, neutron.Source{ID: uuid.New, Intn: rand.IntN})
-	return apiserver.New(apiserver.Config{
+	return hold(t, apiserver.New(apiserver.Config{
 		Service: service, Auth: auth.NoAuth{Project: project}, Log: slog.New(slog.DiscardHandler),
-	}).Handler()
+	}).Handler())
 }
 
 // client asks a server, and decodes what it answers.

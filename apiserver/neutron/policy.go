@@ -17,6 +17,8 @@ const (
 	shared                            // that network is shared with the caller
 	external                          // that network is external to the caller
 	service                           // the caller works for all projects, as Nova does
+
+	adminAlone standing = 0
 )
 
 // policy is who may do what beside an admin, who may everything; without a rule here it is an admin alone. The rules are
@@ -33,6 +35,18 @@ var policy = map[string]standing{
 	"update_network":       owner,
 	"delete_network":       owner,
 	"update_networks_tags": owner,
+
+	"create_network:shared":                    adminAlone,
+	"create_network:router:external":           adminAlone,
+	"create_network:provider:network_type":     adminAlone,
+	"create_network:provider:physical_network": adminAlone,
+	"create_network:provider:segmentation_id":  adminAlone,
+	"update_network:shared":                    adminAlone,
+	"update_network:router:external":           adminAlone,
+	"update_network:provider:segmentation_id":  adminAlone,
+	"get_network:provider:network_type":        adminAlone,
+	"get_network:provider:physical_network":    adminAlone,
+	"get_network:provider:segmentation_id":     adminAlone,
 
 	"get_subnet":          owner | networkOwner | shared | external | service,
 	"create_subnet":       networkOwner,
@@ -71,11 +85,19 @@ var policy = map[string]standing{
 	"add_router_interface:port_id":   owner,
 	"add_router_interface:subnet_id": owner | networkOwner, // or any guest of a shared network could be its gateway
 
-	"get_floatingip":          owner, // and whoever gets it may change it
-	"get_security_group":      owner,
-	"get_security_group_rule": owner,
-	"get_rbac_policy":         owner, // and whoever gets it may change it, but not so that it is for all
-	"get_quota":               owner,
+	"create_router:external_gateway_info:enable_snat":        adminAlone,
+	"create_router:external_gateway_info:external_fixed_ips": adminAlone,
+	"update_router:external_gateway_info:enable_snat":        adminAlone,
+	"update_router:external_gateway_info:external_fixed_ips": adminAlone,
+
+	"get_floatingip":                        owner, // and whoever gets it may change it
+	"create_floatingip:floating_ip_address": adminAlone,
+
+	"get_security_group":      owner, // and whoever gets it may change it
+	"get_security_group_rule": owner, // likewise
+
+	"get_quota":       owner,
+	"get_rbac_policy": owner, // and whoever gets it may change it, but not so that it is for all
 }
 
 // may reports whether a rule lets a caller who is that to the resource.
@@ -135,4 +157,45 @@ func Shown(c signalbox.Caller, resource string) (names []string) {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Rule is a rule of policy, and who may do what it is about.
+type Rule struct {
+	Name string
+	Who  []string
+}
+
+// Rules are all rules, in the order of their names.
+func Rules() []Rule {
+	var rules []Rule
+	for name, who := range policy {
+		rules = append(rules, Rule{name, standings(who)})
+	}
+	slices.SortFunc(rules, func(a, b Rule) int { return strings.Compare(a.Name, b.Name) })
+	return rules
+}
+
+// Who says who may do what a rule is about, an attribute's or that of its parts ("part: who"). Of an attribute without a rule
+// guarded tells whether it is for an admin alone; nobody: it is for everybody who may do it to the resource.
+func Who(rule string, guarded bool) []string {
+	if is, ruled := policy[rule]; ruled || guarded {
+		return standings(is)
+	}
+	who := []string{}
+	for _, r := range Rules() {
+		if part, of := strings.CutPrefix(r.Name, rule+":"); of {
+			who = append(who, part+": "+strings.Join(r.Who, ", "))
+		}
+	}
+	return who
+}
+
+func standings(who standing) []string {
+	all := []string{"admin"}
+	for i, name := range []string{"owner", "network's owner", "shared with", "external to", "service"} {
+		if who&(1<<i) != 0 {
+			all = append(all, name)
+		}
+	}
+	return all
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -59,7 +58,7 @@ const openTo = "n.audience <> '{}' AND n.audience && ARRAY['*', %[1]s]"
 
 var subnetList = listing{
 	resource: "subnet", table: "s", sel: selectSubnet,
-	visible: ownOrOn("s", "subnets", openTo),
+	visible: ownOrOn("s", "subnets", "n.project_id = %[1]s", openTo),
 	shared:  "(SELECT n.shared_with && ARRAY['*', %[1]s] FROM networks n WHERE n.id = s.network_id)",
 	columns: map[string]column{
 		"id":                {expr: "s.id", typ: "uuid"},
@@ -181,10 +180,13 @@ var ruleList = listing{
 	},
 }
 
-// ownOrOn is the condition that a row is a project's own, or on a network n of which the other condition holds.
-func ownOrOn(alias, table, networks string) string {
-	return fmt.Sprintf(`%[1]s.id IN (SELECT id FROM %[2]s WHERE project_id = %%[1]s
-	      UNION ALL SELECT v.id FROM networks n JOIN %[2]s v ON v.network_id = n.id WHERE %[3]s)`, alias, table, networks)
+// ownOrOn is the condition that a row is a project's own, or on a network n of which one of the other conditions holds.
+func ownOrOn(alias, table string, networks ...string) string {
+	some := "SELECT id FROM " + table + " WHERE project_id = %[1]s"
+	for _, condition := range networks { // each by its own index
+		some += "\n\t      UNION ALL SELECT v.id FROM networks n JOIN " + table + " v ON v.network_id = n.id WHERE " + condition
+	}
+	return alias + ".id IN (" + some + ")"
 }
 
 // list runs a query.

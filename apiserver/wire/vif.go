@@ -95,7 +95,7 @@ func vifDetails() Kind {
 
 // addressPairs is a list of {"mac_address", "ip_address"}; the address may be a CIDR, and without a MAC, the zero MAC here, it is the port's own.
 func addressPairs() Kind {
-	item := Schema{Type: "object", Properties: map[string]Schema{"mac_address": macAddress().Schema, "ip_address": address().Schema}}
+	item := Schema{Type: "object", Properties: map[string]Schema{"mac_address": macAddress().Schema, "ip_address": {Type: "string", Format: "ip or cidr"}}}
 	return Kind{
 		Schema: Schema{Type: "array", Items: &item, MaxItems: maxAddressPairs},
 		read: func(v any) (any, error) {
