@@ -189,6 +189,9 @@ func TestPortUpdateKeepsWhatItDoesNotSay(t *testing.T) {
 	is(c.must(200, "PUT", url, object{"port": object{"mac_address": "fa:16:3e:00:00:02"}}), "10.0.0.3", "fd01::f816:3eff:fe00:2")
 	is(c.must(200, "PUT", url, object{"port": object{"fixed_ips": []any{object{"ip_address": "10.0.0.9"}, object{"subnet_id": v4}}}}),
 		"10.0.0.9", "10.0.0.3", "fd01::f816:3eff:fe00:2")
+	is(c.must(200, "PUT", url, object{"port": object{"fixed_ips": []any{object{"ip_address": "10.0.0.9"}, object{"ip_address": "fd01::f816:3eff:fe00:2"}}}}),
+		"10.0.0.9", "fd01::f816:3eff:fe00:2") // what it has by SLAAC may be said again
+	c.refused(400, "AllocationOnAutoAddressSubnet", "PUT", url, object{"port": object{"fixed_ips": []any{object{"ip_address": "fd01::3"}}}})
 	is(c.must(200, "PUT", url, object{"port": object{"fixed_ips": []any{}}}), "fd01::f816:3eff:fe00:2")
 	is(c.create("port", object{"network_id": n, "fixed_ips": []any{object{"subnet_id": v4}}}), "10.0.0.3", addrs(c.list("ports", "?sort_key=created_at&sort_dir=desc")[0])[1])
 	before := c.must(200, "GET", url, nil)

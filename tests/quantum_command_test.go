@@ -53,27 +53,33 @@ func TestQuantumCommand(t *testing.T) {
 	})
 }
 
-// plays plays a session and fails where something is not as it says.
+// plays plays a session of the quantum command.
 func plays(t *testing.T, quantum, session string, env ...string) {
 	t.Helper()
+	performed(t, "quantum", session, func(args []string) []string { return performs(t, quantum, env, args) })
+}
+
+// performed has the commands of a session performed and fails where something is not as it says.
+func performed(t *testing.T, name, session string, perform func(args []string) []string) {
+	t.Helper()
 	known := map[string]string{}
-	for part := range strings.SplitSeq("\n"+session, "\n$ quantum ") {
+	for part := range strings.SplitSeq("\n"+session, "\n$ "+name+" ") {
 		command, wanted, _ := strings.Cut(part, "\n")
 		if strings.HasPrefix(part, "\n") || strings.HasPrefix(part, "#") || part == "" {
 			continue // what is said before the first command
 		}
-		printed := performs(t, quantum, env, strings.Fields(fillIn(command, known)))
+		printed := perform(strings.Fields(fillIn(command, known)))
 		rest := printed
 		for want := range strings.Lines(wanted) {
 			if want = strings.TrimSpace(want); want == "" || want[0] == '#' {
 				continue
 			}
 			if rest = after(want, rest, known); rest == nil {
-				t.Fatalf("quantum %s\nhas not printed, in its place,\n%s\nbut\n%s", command, fillIn(want, known), strings.Join(printed, "\n"))
+				t.Fatalf("%s %s\nhas not printed, in its place,\n%s\nbut\n%s", name, command, fillIn(want, known), strings.Join(printed, "\n"))
 			}
 		}
 		if !strings.Contains(wanted, "exit ") && len(printed) > 0 && strings.HasPrefix(printed[len(printed)-1], "exit ") {
-			t.Fatalf("quantum %s:\n%s", command, strings.Join(printed, "\n"))
+			t.Fatalf("%s %s:\n%s", name, command, strings.Join(printed, "\n"))
 		}
 	}
 }
@@ -91,15 +97,24 @@ func performs(t *testing.T, quantum string, env, args []string) (lines []string)
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
+	status := 0
+	if exit != nil {
+		status = exit.ExitCode()
+	}
+	return transcript(out.String(), said.String(), status)
+}
+
+// transcript is what a command has printed and said of itself, as performs gives it.
+func transcript(out, said string, status int) (lines []string) {
 	add := func(prefix, text string) {
 		for line := range strings.Lines(text) {
 			lines = append(lines, strings.Join(strings.Fields(prefix+line), " "))
 		}
 	}
-	add("", out.String())
-	add("! ", said.String())
-	if exit != nil {
-		lines = append(lines, "exit "+strconv.Itoa(exit.ExitCode()))
+	add("", out)
+	add("! ", said)
+	if status != 0 {
+		lines = append(lines, "exit "+strconv.Itoa(status))
 	}
 	return lines
 }

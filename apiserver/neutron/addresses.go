@@ -101,6 +101,17 @@ func demandOf(network uuid.UUID, subnets []signalbox.Subnet, f signalbox.FixedIP
 	return demand{from: []*signalbox.Subnet{sub}, addr: f.Addr}, nil
 }
 
+// unformed is what is asked without those addresses that the port has formed by SLAAC: nobody can ask for them, but who adds an
+// address says again which ones there are.
+func unformed(subnets []signalbox.Subnet, asked, held []signalbox.FixedIP) []signalbox.FixedIP {
+	return slices.DeleteFunc(slices.Clone(asked), func(f signalbox.FixedIP) bool {
+		return slices.ContainsFunc(held, func(h signalbox.FixedIP) bool {
+			return h.Addr == f.Addr && (h.SubnetID == f.SubnetID || f.SubnetID == uuid.Nil) &&
+				slices.ContainsFunc(subnets, func(s signalbox.Subnet) bool { return s.ID == h.SubnetID && ipam.AutoAddressed(&s) })
+		})
+	})
+}
+
 // keep fills a demand for just any address of a subnet with one that the port has there already.
 func keep(demands []demand, held []signalbox.FixedIP) {
 	taken := map[netip.Addr]bool{}

@@ -229,12 +229,13 @@ func (seen networksSeen) lock(ctx context.Context, tx *store.Tx, c signalbox.Cal
 }
 
 // addresses chooses the addresses of a port that has some, held, which are kept where that does.
-func addresses(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signalbox.Port, asked *[]signalbox.FixedIP, held []signalbox.FixedIP) ([]signalbox.FixedIP, error) {
+func addresses(ctx context.Context, tx *store.Tx, n *signalbox.Network, p *signalbox.Port, asked, held []signalbox.FixedIP) ([]signalbox.FixedIP, error) {
 	subnets, err := subnetsOf(ctx, tx, n.ID)
 	if err != nil {
 		return nil, err
 	}
-	demands, err := demandsOf(n.ID, subnets, asked, p.DeviceOwner, p.MAC)
+	asked = unformed(subnets, asked, held)
+	demands, err := demandsOf(n.ID, subnets, &asked, p.DeviceOwner, p.MAC)
 	if err != nil {
 		return nil, err
 	}
@@ -387,7 +388,7 @@ func updatePort(ctx context.Context, tx *store.Tx, c signalbox.Caller, n *signal
 	}
 	switch {
 	case spec.FixedIPs != nil:
-		p.FixedIPs, err = addresses(ctx, tx, n, p, spec.FixedIPs, before.FixedIPs)
+		p.FixedIPs, err = addresses(ctx, tx, n, p, *spec.FixedIPs, before.FixedIPs)
 	case p.MAC != before.MAC && len(p.FixedIPs) > 0:
 		p.FixedIPs, err = reform(ctx, tx, n, p)
 	}

@@ -22,6 +22,7 @@ curl:curl
 jq:jq
 gcc:gcc
 keystone-manage:python3-keystone
+openstack:python3-openstackclient
 '
 
 missing=
