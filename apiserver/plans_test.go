@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/signalbox-sdn/signalbox"
@@ -103,6 +104,10 @@ func everyCallOfTheController(t *testing.T, dsn string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	how := store.NovaListener{Most: 100, Hold: time.Minute, Keep: time.Hour}
+	if _, _, err := db.TakeNovaEvents(ctx, how); err != nil {
+		t.Fatal(err)
+	}
 	host, err := db.SaveHost(ctx, signalbox.Host{DatapathID: 77, Name: "h77"})
 	if err != nil {
 		t.Fatal(err)
@@ -114,6 +119,7 @@ func everyCallOfTheController(t *testing.T, dsn string) {
 		db.SetFloatingStatus(ctx, map[uuid.UUID]signalbox.Status{here[0].PortID: signalbox.Active}),
 		db.Bind(ctx, here), db.Unbind(ctx, here), db.PlaceGateways(ctx, map[uuid.UUID]uuid.UUID{uuid.New(): host.ID}),
 		db.SaveNeighbours(ctx, outside), db.DropNeighbours(ctx, outside),
+		db.SettleNovaEvents(ctx, []int64{1, 2}, []int64{3}, []int64{4}, time.Second, time.Minute),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -170,6 +176,7 @@ func fill(t testing.TB, db *sql.DB, ports int) {
 		`INSERT INTO floatingips (id, project_id, description, network_id, own_port_id)
 		 SELECT gen_random_uuid(), project_id, '', network_id, id FROM ports WHERE key % 10 = 0`,
 		`INSERT INTO neighbours (network_id, addr, mac) SELECT n.id, '192.0.2.0'::inet + i, '02:00:00:00:00:01' FROM networks n, generate_series(1, 20) AS i`,
+		`INSERT INTO nova_events (server_id, name, port_id, due) SELECT device_id::uuid, 'network-changed', id, now() + '1 hour' FROM ports`,
 		`ANALYZE`,
 	} {
 		if _, err := db.Exec(statement); err != nil {
@@ -241,7 +248,7 @@ func plansIn(t *testing.T, log, dsn string) (plans []plan) {
 }
 
 // Tables that do not grow.
-var small = regexp.MustCompile(`^(pruned|goose_db_version|pg_.*)$`)
+var small = regexp.MustCompile(`^(pruned|nova_listener|goose_db_version|pg_.*)$`)
 
 // aList is the statement of one, which has an order: it may read an index of that through, and join as it likes.
 var aList = regexp.MustCompile(`(?s)^\s*SELECT .*\nORDER BY `)

@@ -41,6 +41,7 @@ var rooms = map[string]struct {
 	"apiserver/store/storetest": {[]string{"", "apiserver/store", "apiserver/store/postgres"}, "it lends tests a database; no product code imports it"},
 	"apiserver/store/postgres":  {nil, "it starts a server; what is kept there it does not know"},
 	"apiserver/neutron":         {[]string{"", "apiserver/ipam", "apiserver/store"}, "what a request means does not depend on how it came"},
+	"apiserver/nova":            {[]string{"", "apiserver/store"}, "what Nova is told is in the database, whoever wrote it"},
 	"apiserver":                 {[]string{"", "apiserver/wire", "apiserver/neutron", "apiserver/auth"}, "handlers are thin: the database is neutron's to touch"},
 	"controller": {[]string{"", "flowpipeline", "flowpipeline/flow", "controller/openflow", "ovsdb", "dhcp", "dns", "nat"},
 		"it declares the store that it needs; the API server is another process"},

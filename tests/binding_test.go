@@ -12,7 +12,10 @@ import (
 
 func TestBinding(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	settings := testbed.DefaultSettings()
+	settings.NovaURL = "http://" + novaAddress + "/v2.1"
+	w := newWorldAs(t, settings)
+	w.script(t, "Nova hears of it", novaHears(newNova(t, w)))
 	w.script(t, "iface-id alone", func(s *script) { bindsBy(s, byID) })
 	w.script(t, "the tap's name alone", func(s *script) { bindsBy(s, byName) })
 	w.script(t, "the first packet's source alone", func(s *script) { bindsBy(s, byMAC) })

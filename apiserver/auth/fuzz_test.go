@@ -24,6 +24,22 @@ func FuzzTokenAnswer(f *testing.F) {
 	})
 }
 
+func FuzzCatalogue(f *testing.F) {
+	for _, seed := range []string{
+		`{"catalog":[{"type":"compute","name":"nova","id":"1","endpoints":[{"id":"2","interface":"public","region":"R","region_id":"R","url":"http://n:8774/v2.1"}]}],"links":{}}`,
+		`{"catalog":null}`, `{"catalog":[{"type":"compute","endpoints":[null]}]}`, `[]`, ``,
+	} {
+		f.Add([]byte(seed), "R")
+		f.Add([]byte(seed), "")
+	}
+	f.Fuzz(func(t *testing.T, body []byte, region string) {
+		url, err := parseCatalogue(body, "compute", "public", region)
+		if (err == nil) == (url == "") {
+			t.Errorf("%q gives %q, %v", body, url, err)
+		}
+	})
+}
+
 // FuzzHeaders: whatever a request's headers say, who asks has a project that a database can hold, and no token makes
 // anybody anything of which Keystone knows nothing.
 func FuzzHeaders(f *testing.F) {

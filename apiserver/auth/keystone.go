@@ -59,15 +59,26 @@ const maxToken = 16 << 10
 
 // NewKeystone does not ask anything yet.
 func NewKeystone(s Settings) (*Keystone, error) {
-	u, err := url.Parse(s.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("the URL of Keystone is not http://HOST:PORT or https://HOST:PORT")
-	}
 	if s.PublicURL == "" {
 		s.PublicURL = s.URL
 	}
 	if !printable(s.PublicURL) || strings.Contains(s.PublicURL, `"`) {
 		return nil, errors.New("the public URL of Keystone is none")
+	}
+	if err := s.complete(); err != nil {
+		return nil, err
+	}
+	return &Keystone{
+		s: s, challenge: `Keystone uri="` + s.PublicURL + `"`, identity: newIdentity(&s), slots: make(chan struct{}, s.Connections),
+		valid: newMemory(s.Tokens), refused: newMemory(s.Tokens), asking: map[key]*question{},
+	}, nil
+}
+
+// complete fills in what is not said.
+func (s *Settings) complete() error {
+	u, err := url.Parse(s.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return errors.New("the URL of Keystone is not http://HOST:PORT or https://HOST:PORT")
 	}
 	s.URL = strings.TrimSuffix(strings.TrimRight(s.URL, "/"), "/v3") + "/v3"
 	orDefault(&s.Believe, time.Minute)
@@ -78,10 +89,7 @@ func NewKeystone(s Settings) (*Keystone, error) {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	return &Keystone{
-		s: s, challenge: `Keystone uri="` + s.PublicURL + `"`, identity: newIdentity(&s), slots: make(chan struct{}, s.Connections),
-		valid: newMemory(s.Tokens), refused: newMemory(s.Tokens), asking: map[key]*question{},
-	}, nil
+	return nil
 }
 
 func orDefault[T time.Duration | int](v *T, otherwise T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -54,11 +55,13 @@ func (k *keystone) serve(w http.ResponseWriter, r *http.Request) {
 	defer k.mu.Unlock()
 	own := fmt.Sprint("own", k.own)
 	switch t, known := k.tokens[subject]; {
+	case r.URL.Path == "/v3/auth/catalog" && r.Header.Get("X-Auth-Token") == own && !k.forgotten:
+		_, _ = io.WriteString(w, catalogue)
 	case k.broken == http.StatusFound:
 		http.Redirect(w, r, "/elsewhere", k.broken)
 	case k.broken != 0:
 		w.WriteHeader(k.broken)
-	case r.URL.Path != "/v3/auth/tokens":
+	case r.URL.Path != "/v3/auth/tokens" && r.URL.Path != "/v3/auth/catalog":
 		panic(r.URL.Path)
 	case r.Method == http.MethodPost:
 		k.own++
@@ -73,6 +76,10 @@ func (k *keystone) serve(w http.ResponseWriter, r *http.Request) {
 		describe(w, t)
 	}
 }
+
+const catalogue = `{"catalog":[{"type":"identity","endpoints":[{"interface":"public","region_id":"a","url":"http://k"}]},
+	{"type":"compute","endpoints":[{"interface":"admin","region_id":"a","url":"http://n-admin"},
+		{"interface":"public","region_id":"a","url":"http://n/v2.1"},{"interface":"public","region_id":"b","url":"http://n-b/v2.1"}]}]}`
 
 func describe(w http.ResponseWriter, t token) {
 	roles := []map[string]string{}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
@@ -311,6 +312,9 @@ func (tx *Tx) replaceAddresses(ctx context.Context, p *signalbox.Port, had []sig
 	if err == nil && n < int64(len(p.FixedIPs)) {
 		refusal := refusals[constraintAllocations]
 		err = &refusal
+	}
+	if err == nil && strings.HasPrefix(p.DeviceOwner, "compute:") {
+		_, err = tx.exec(ctx, `SELECT tell_nova('network-changed', $1, $2, $3)`, p.ID, p.DeviceOwner, p.DeviceID)
 	}
 	return err
 }

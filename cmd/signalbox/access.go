@@ -90,26 +90,35 @@ func (a *access) keystone() (apiserver.Authenticator, error) {
 			return nil, fmt.Errorf("auth: keystone needs %s", key)
 		}
 	}
+	if a.KeystoneCache <= 0 {
+		return nil, errors.New("keystone_cache: it must be longer than nothing")
+	}
+	s, err := a.keystoneSettings()
+	if err != nil {
+		return nil, err
+	}
+	return auth.NewKeystone(s)
+}
+
+// keystoneSettings say which Keystone there is, and who this server is there.
+func (a *access) keystoneSettings() (auth.Settings, error) {
 	var authorities *tls.Config
 	if a.KeystoneCAFile != "" {
 		pem, err := os.ReadFile(a.KeystoneCAFile)
 		if err != nil {
-			return nil, fmt.Errorf("keystone_ca_file: %w", err)
+			return auth.Settings{}, fmt.Errorf("keystone_ca_file: %w", err)
 		}
 		authorities = &tls.Config{RootCAs: x509.NewCertPool()}
 		if !authorities.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("keystone_ca_file: it holds no certificate")
+			return auth.Settings{}, errors.New("keystone_ca_file: it holds no certificate")
 		}
 	}
-	if a.KeystoneCache <= 0 {
-		return nil, errors.New("keystone_cache: it must be longer than nothing")
-	}
-	return auth.NewKeystone(auth.Settings{
+	return auth.Settings{
 		URL: a.KeystoneURL, PublicURL: a.KeystonePublicURL, TLS: authorities, Believe: a.KeystoneCache,
 		Account: auth.Account{Username: a.KeystoneUsername, Password: a.KeystonePassword, UserDomain: a.KeystoneUserDomain,
 			Project: a.KeystoneProject, ProjectDomain: a.KeystoneProjectDomain},
 		Roles: auth.Roles{Admin: a.AdminRoles.words(), Service: a.ServiceRoles.words(), Member: a.MemberRoles.words(), Reader: a.ReaderRoles.words()},
-	})
+	}, nil
 }
 
 func (l list) words() []string {

@@ -43,6 +43,7 @@ type config struct {
 	LogLevel  string        `yaml:"log_level"`
 
 	access `yaml:",inline"`
+	notify `yaml:",inline"`
 }
 
 // list is a YAML sequence of strings, or one string with commas as the ini files of Quantum had it.
@@ -68,7 +69,7 @@ func defaults() config {
 		FlatNetworks: list(s.FlatNetworks), TunnelIDRanges: list(s.TunnelIDRanges), VNIRanges: list(s.VNIRanges), UnderlayMTU: s.UnderlayMTU,
 		DHCPLease: 24 * time.Hour, DNSDomain: s.DNSDomain, Project: "default", LogLevel: "info",
 		Quotas: list(s.Quotas),
-		access: defaultAccess(),
+		access: defaultAccess(), notify: notify{NovaInterface: "public"},
 	}
 }
 

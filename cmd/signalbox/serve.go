@@ -25,9 +25,9 @@ func upCommand() *cobra.Command {
 		Use:   "up",
 		Short: "Run the API server and the controller, on a private PostgreSQL unless told of another",
 		Args:  cobra.NoArgs,
-		RunE:  serving(serveAPI, serveController),
+		RunE:  serving(serveAPI, serveNova, serveController),
 	}
-	addFlags(cmd, databaseSettings, privateSettings, apiSettings, accessSettings, nameSettings, controllerSettings)
+	addFlags(cmd, databaseSettings, privateSettings, apiSettings, accessSettings, novaSettings, nameSettings, controllerSettings)
 	return cmd
 }
 
@@ -36,9 +36,9 @@ func apiserverCommand() *cobra.Command {
 		Use:   "apiserver",
 		Short: "Run the API server alone; any number share one database",
 		Args:  cobra.NoArgs,
-		RunE:  serving(serveAPI),
+		RunE:  serving(serveAPI, serveNova),
 	}
-	addFlags(cmd, databaseSettings, apiSettings, accessSettings, nameSettings)
+	addFlags(cmd, databaseSettings, apiSettings, accessSettings, novaSettings, nameSettings)
 	return cmd
 }
 

@@ -57,6 +57,7 @@ type (
 		MAC       string    `json:"mac_address,omitempty"`
 		FixedIPs  []FixedIP `json:"fixed_ips,omitempty"`
 		Owner     string    `json:"device_owner,omitempty"`
+		DeviceID  string    `json:"device_id,omitempty"`
 		Secured   *bool     `json:"port_security_enabled,omitempty"`
 		Pairs     []Pair    `json:"allowed_address_pairs,omitempty"`
 		Options   []Option  `json:"extra_dhcp_opts,omitempty"`

@@ -34,6 +34,7 @@ type Settings struct {
 	VNIRanges           []string `yaml:"vni_ranges,flow"`
 	UnderlayMTU         int      `yaml:"underlay_mtu"`
 	Quotas              []string `yaml:"quotas,flow"`
+	NovaURL             string   `yaml:"nova_url,omitempty"`
 	LogLevel            string   `yaml:"log_level"`
 }
 
