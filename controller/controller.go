@@ -9,10 +9,12 @@ package controller
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/dns"
 )
 
 // Store is what the controller needs of the database: facts in, places and status out.
@@ -50,6 +53,7 @@ type Config struct {
 	TunnelTypes []signalbox.NetworkType // the tunnel ports that every host with a local_ip gets
 	OVSDBPort   int                     // where a host with set-manager ptcp: listens; 6640
 	Domain      string                  // of the names of ports whose network has none of its own, with its last dot; "": none
+	DNSServers  []netip.AddrPort        // who is asked for names that are not ours, in the order of trial
 	Lease       time.Duration           // DHCP's lease time; a day
 	LostAfter   time.Duration           // a host away for longer has its ports shown DOWN; 30 s
 	AuditEvery  time.Duration           // how often each switch is read whole; 5 min
@@ -85,6 +89,9 @@ type Controller struct {
 	log     *slog.Logger
 	metrics *metrics
 
+	resolver *resolver
+	cookies  dns.Cookies
+
 	events chan func(*loop) // what happened, for the loop
 	loaded chan struct{}    // closed when the database has been read once
 	ended  chan struct{}    // closed when the loop has ended
@@ -97,6 +104,8 @@ type Controller struct {
 func New(cfg Config, store Store, log *slog.Logger) *Controller {
 	cfg.defaults()
 	c := &Controller{cfg: cfg, store: store, log: log, metrics: newMetrics(), events: make(chan func(*loop), 256), loaded: make(chan struct{}), ended: make(chan struct{})}
+	c.resolver = newResolver(cfg.DNSServers, c.metrics.forwarded)
+	_, _ = rand.Read(c.cookies.Secret[:]) // it never fails
 	c.loop = newLoop(c)
 	return c
 }
@@ -117,7 +126,9 @@ func (c *Controller) Run(ctx context.Context, ls Listeners) error {
 	g.Go(func() error { return c.accept(ctx, ls.OpenFlow, c.serveSwitch) })
 	g.Go(func() error { return c.accept(ctx, ls.OVSDB, c.serveManager) })
 	g.Go(func() error { return c.serveAdmin(ctx, ls.Admin) })
-	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	err := g.Wait()
+	c.resolver.running.Wait()
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil

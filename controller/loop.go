@@ -273,7 +273,8 @@ type portIndex struct {
 	byKey  map[signalbox.PortKey]uuid.UUID
 	byTap  map[string]uuid.UUID
 	byMAC  map[signalbox.MAC]map[uuid.UUID]struct{}
-	served map[uuid.UUID]uuid.UUID // subnet -> the port that DHCP answers it from
+	served map[uuid.UUID]uuid.UUID       // subnet -> the port that DHCP answers it from
+	called map[called]map[uuid.UUID]bool // the ports that have a name themselves, or (false) one below it
 }
 
 func newPortIndex() portIndex {
@@ -282,6 +283,7 @@ func newPortIndex() portIndex {
 		byTap:  map[string]uuid.UUID{},
 		byMAC:  map[signalbox.MAC]map[uuid.UUID]struct{}{},
 		served: map[uuid.UUID]uuid.UUID{},
+		called: map[called]map[uuid.UUID]bool{},
 	}
 }
 
@@ -291,6 +293,12 @@ func (x *portIndex) add(p *signalbox.Port) {
 		x.byMAC[p.MAC] = map[uuid.UUID]struct{}{}
 	}
 	x.byMAC[p.MAC][p.ID] = struct{}{}
+	for i, name := range names(p) {
+		if x.called[name] == nil {
+			x.called[name] = map[uuid.UUID]bool{}
+		}
+		x.called[name][p.ID] = i == 0
+	}
 	switch p.Role {
 	case signalbox.RoleVIF:
 		x.byTap[signalbox.TapName(p.ID)] = p.ID
@@ -309,6 +317,11 @@ func (x *portIndex) remove(p *signalbox.Port) {
 	if ids := x.byMAC[p.MAC]; ids != nil {
 		if delete(ids, p.ID); len(ids) == 0 {
 			delete(x.byMAC, p.MAC)
+		}
+	}
+	for _, name := range names(p) {
+		if delete(x.called[name], p.ID); len(x.called[name]) == 0 {
+			delete(x.called, name)
 		}
 	}
 	for _, ip := range p.FixedIPs {

@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/signalbox-sdn/signalbox/dhcp"
+	"github.com/signalbox-sdn/signalbox/dns"
 	"github.com/signalbox-sdn/signalbox/flowpipeline"
 )
 
@@ -24,6 +25,7 @@ type metrics struct {
 	gatewayMoves  prometheus.Counter
 	neighbours    *prometheus.CounterVec
 	flushes       *prometheus.CounterVec
+	forwarded     *prometheus.CounterVec
 	compile       prometheus.Histogram
 	apply         prometheus.Histogram
 }
@@ -51,13 +53,20 @@ func newMetrics() *metrics {
 		gatewayMoves:  prometheus.NewCounter(counter("gateway_moves_total", "Times that a router's gateway was moved from one host to another.")),
 		neighbours:    prometheus.NewCounterVec(counter("neighbour_events_total", "What became of questions by ARP on external networks, and of packets that waited for an answer."), []string{"event"}),
 		flushes:       prometheus.NewCounterVec(counter("conntrack_flushes_total", "Times that connections were ended at a host whose translation had ended."), []string{"host", "outcome"}),
+		forwarded:     prometheus.NewCounterVec(counter("dns_forwarded_total", "What became of questions for names that are not ours."), []string{"outcome"}),
 		compile:       prometheus.NewHistogram(seconds("compile_seconds", "Time to compile what changed.")),
 		apply:         prometheus.NewHistogram(seconds("apply_seconds", "Time from the first byte of a change to its barrier's reply.")),
 	}
-	m.registry.MustRegister(m.flowMods, m.repairs, m.audits, m.repairedFlows, m.brokenBundles, m.switchErrors, m.drift, m.packets, m.refused, m.refusedFlows, m.gatewayMoves, m.neighbours, m.flushes, m.compile, m.apply,
+	m.registry.MustRegister(m.flowMods, m.repairs, m.audits, m.repairedFlows, m.brokenBundles, m.switchErrors, m.drift, m.packets, m.refused, m.refusedFlows, m.gatewayMoves, m.neighbours, m.flushes, m.forwarded, m.compile, m.apply,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, o := range dhcp.Outcomes() { // there before they count, so that a rate can be taken of the first
 		m.packets.WithLabelValues(flowpipeline.PuntDHCP.String(), o.String())
+	}
+	for _, o := range dns.Outcomes() {
+		m.packets.WithLabelValues(flowpipeline.PuntDNS.String(), o.String())
+	}
+	for _, o := range []string{forwardAnswered, forwardSilent, forwardOverflow} {
+		m.forwarded.WithLabelValues(o)
 	}
 	for _, e := range neighbourEvents {
 		m.neighbours.WithLabelValues(e)

@@ -51,6 +51,8 @@ func (s *session) answer(ctx context.Context, p openflow.PacketIn) {
 	case flowpipeline.PuntDHCP:
 		outcome := s.answerDHCP(ctx, p)
 		s.c.metrics.packets.WithLabelValues(reason.String(), outcome.String()).Inc()
+	case flowpipeline.PuntDNS:
+		s.c.metrics.packets.WithLabelValues(reason.String(), s.answerDNS(ctx, p)).Inc()
 	default:
 		outcome := "dropped"
 		switch {

@@ -278,7 +278,7 @@ func TestAnOfferSaysEverythingToWhoeverDoesNotAsk(t *testing.T) {
 		"DHCP Message Type": "OFFER", "Server Identifier": "10.0.0.2",
 		"IP Addresses Lease Time": "24h0m0s", "Renew Time Value": "12h0m0s", "Rebinding Time Value": "21h0m0s",
 		"Subnet Mask": "ffffff00", "Router": "10.0.0.1", "Domain Name Server": "9.9.9.9, 149.112.112.112",
-		"Interface MTU": "[5 170]", "Host Name": "host-10-0-0-3", "Domain Name": "openstacklocal", "Broadcast Address": "10.0.0.255",
+		"Interface MTU": "[5 170]", "Host Name": "host-10-0-0-3", "DNS Domain Search List": "[openstacklocal]", "Domain Name": "openstacklocal", "Broadcast Address": "10.0.0.255",
 	})
 }
 
@@ -523,5 +523,18 @@ func BenchmarkAnswer(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestASubnetThatNamesNoDNSServerHasOurs(t *testing.T) {
+	f := fact()
+	for servers, want := range map[string]string{"": "10.0.0.2", "0.0.0.0": "", "2620:fe::fe": "", "9.9.9.9": "9.9.9.9", "0.0.0.0 9.9.9.9": "9.9.9.9"} {
+		f.Subnet.DNSServers = nil
+		for _, s := range strings.Fields(servers) {
+			f.Subnet.DNSServers = append(f.Subnet.DNSServers, ip(s))
+		}
+		if got := options(t, client{kind: discover}, f)["Domain Name Server"]; got != want {
+			t.Errorf("%q: a client is told %q, want %q", servers, got, want)
+		}
 	}
 }

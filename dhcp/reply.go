@@ -83,7 +83,7 @@ func (a *reply) addConfiguration() {
 	if gateway.IsValid() {
 		a.add(dhcpv4.OptRouter(gateway.AsSlice()))
 	}
-	if servers := nameServers(s); len(servers) > 0 {
+	if servers := nameServers(a.facts); len(servers) > 0 {
 		a.add(dhcpv4.OptDNS(servers...))
 	}
 	if mtu := a.facts.MTU; mtu > 0 && mtu <= math.MaxUint16 {
@@ -97,6 +97,9 @@ func (a *reply) addConfiguration() {
 	}
 	if a.facts.Domain != "" && a.request.IsOptionRequested(dhcpv4.OptionDomainName) {
 		a.add(dhcpv4.OptDomainName(a.facts.Domain))
+	}
+	if search, ok := readNames(a.facts.Domain); ok && a.request.IsOptionRequested(dhcpv4.OptionDNSDomainSearchList) {
+		a.add(dhcpv4.OptGeneric(dhcpv4.OptionDNSDomainSearchList, search))
 	}
 	if s.CIDR.Bits() < 31 && a.request.IsOptionRequested(dhcpv4.OptionBroadcastAddress) {
 		a.add(dhcpv4.OptBroadcastAddress(broadcast(s.CIDR)))
@@ -166,10 +169,15 @@ func appendRoute(b []byte, to netip.Prefix, router netip.Addr) []byte {
 	return append(b, hop[:]...)
 }
 
-func nameServers(s *signalbox.Subnet) []net.IP {
+// nameServers are those that the subnet names. Where it names none, the server itself answers; one that is 0.0.0.0 says that
+// there is to be none, as in Neutron.
+func nameServers(f *Facts) []net.IP {
+	if len(f.Subnet.DNSServers) == 0 {
+		return []net.IP{f.Server.AsSlice()}
+	}
 	var servers []net.IP
-	for _, a := range s.DNSServers {
-		if a.Is4() {
+	for _, a := range f.Subnet.DNSServers {
+		if a.Is4() && !a.IsUnspecified() {
 			servers = append(servers, a.AsSlice())
 		}
 	}

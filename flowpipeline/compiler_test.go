@@ -106,6 +106,9 @@ func (w *world) drawNetwork(t *rapid.T, n int) {
 func (w *world) drawSubnet(t *rapid.T, network, version int) {
 	s := &signalbox.Subnet{ID: subnetID(network, version), NetworkID: id("network", network), EnableDHCP: rapid.Bool().Draw(t, "dhcp"),
 		CIDR: netip.MustParsePrefix("2001:db8::/64")}
+	if rapid.Bool().Draw(t, "names DNS servers") {
+		s.DNSServers = []netip.Addr{netip.MustParseAddr("9.9.9.9")}
+	}
 	if rapid.Bool().Draw(t, "gateway") {
 		s.GatewayIP = netip.AddrFrom4([4]byte{10, 0, 0, byte(240 + rapid.IntRange(0, worldOutside).Draw(t, "by"))})
 	}
@@ -699,6 +702,12 @@ func TestWhatFlowsAreNotMadeOfCompilesNothing(t *testing.T) {
 	p.Name, p.Status, p.Revision, p.DeviceOwner = "other", signalbox.Active, 7, "network:router_gateway"
 	n.Name, n.Revision, n.MTU = "other", 7, 1400
 	h.Name, h.Managed = "other", true
+	named := s
+	named.DNSServers = []netip.Addr{netip.MustParseAddr("9.9.9.9")}
+	c.Facts.SetSubnet(&named)
+	if len(c.Step()) == 0 {
+		t.Error("whether a subnet names DNS servers is no news")
+	}
 	s.Name, s.DNSServers = "other", []netip.Addr{netip.MustParseAddr("8.8.8.8")}
 	c.Facts.Apply(&signalbox.Delta{Ports: []signalbox.Port{p}, Networks: []signalbox.Network{n}, Hosts: []signalbox.Host{h}, Subnets: []signalbox.Subnet{s}})
 	if got := c.Step(); len(got) != 0 {
@@ -717,7 +726,7 @@ func TestAnInterfaceWithAnotherNumberCostsFewFlows(t *testing.T) {
 	c.Facts.SetSwitch(idOf("host", "a"), s)
 	changes := c.Step()
 	ch := changes[idOf("host", "a")]
-	if len(changes) != 1 || len(ch.Units) != 1 || len(ch.Adds) != 3 || len(ch.Deletes) != 3 || len(ch.AddMeters) != 1 || len(ch.DeleteMeters) != 1 {
+	if len(changes) != 1 || len(ch.Units) != 1 || len(ch.Adds) != 4 || len(ch.Deletes) != 4 || len(ch.AddMeters) != 2 || len(ch.DeleteMeters) != 2 {
 		t.Errorf("changed %d hosts; %+v", len(changes), ch)
 	}
 }

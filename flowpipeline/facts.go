@@ -252,7 +252,8 @@ func (f *Facts) SetSubnet(s *signalbox.Subnet) {
 		f.changed(Fact{kind: factBlocks, id: s.NetworkID})
 	}
 	set(f, f.subnets, factSubnet, s.ID, s, func(a, b *signalbox.Subnet) bool {
-		return a.CIDR == b.CIDR && a.EnableDHCP == b.EnableDHCP && a.GatewayIP == b.GatewayIP
+		return a.CIDR == b.CIDR && a.EnableDHCP == b.EnableDHCP && a.GatewayIP == b.GatewayIP &&
+			(len(a.DNSServers) == 0) == (len(b.DNSServers) == 0)
 	})
 }
 

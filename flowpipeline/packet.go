@@ -11,6 +11,7 @@ import (
 func isARP() flow.Cond  { return flow.IsNum(flow.EthType, 0x0806) }
 func isIPv4() flow.Cond { return flow.IsNum(flow.EthType, 0x0800) }
 func isIPv6() flow.Cond { return flow.IsNum(flow.EthType, 0x86dd) }
+func isTCP() flow.Cond  { return flow.IsNum(flow.IPProto, 6) }
 func isUDP() flow.Cond  { return flow.IsNum(flow.IPProto, 17) }
 func isICMP() flow.Cond { return flow.IsNum(flow.IPProto, 1) }
 
@@ -26,6 +27,9 @@ const (
 	dhcpClient  = 68
 	dhcp6Server = 547
 )
+
+// domain is DNS's port of UDP and TCP, RFC 1035.
+const domain = 53
 
 // ICMP types, RFC 792.
 const (

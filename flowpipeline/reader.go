@@ -33,7 +33,8 @@ func (r *Reader) Network(id uuid.UUID) *signalbox.Network {
 	return r.facts.networks[id]
 }
 
-// Subnet is a subnet's row, or nil. Only its CIDR, EnableDHCP and GatewayIP may be read: other columns change unseen.
+// Subnet is a subnet's row, or nil. Only its CIDR, EnableDHCP and GatewayIP, and whether it names DNS servers, may be read:
+// other columns change unseen.
 func (r *Reader) Subnet(id uuid.UUID) *signalbox.Subnet {
 	r.note(Fact{kind: factSubnet, id: id})
 	return r.facts.subnets[id]

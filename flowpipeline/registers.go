@@ -63,6 +63,7 @@ const (
 	PuntNoNeighbour  PuntReason = 6 // no port that can be reached has the next hop's address
 	PuntTooLarge     PuntReason = 7 // larger than the MTU of the network Egress; of what comes from outside, of the network inside
 	PuntARPReply     PuntReason = 8 // an ARP answer to an address that is translated here, or a neighbour's new MAC
+	PuntDNS          PuntReason = 9 // a question for names, at the DHCP address of a subnet that names no DNS server
 )
 
 // Refused reports whether the packet is one that a router could not forward.
@@ -86,6 +87,8 @@ func (p PuntReason) String() string {
 		return "too large"
 	case PuntARPReply:
 		return "ARP reply"
+	case PuntDNS:
+		return "DNS"
 	}
 	return "unknown"
 }

@@ -107,6 +107,11 @@ func outsideMeter(zone signalbox.Zone) flow.RateLimit {
 	return flow.RateLimit{ID: 1<<18 + uint32(zone), PacketsPerSecond: 20, Burst: 40}
 }
 
+// namesMeter is behind all of zones. It has room for a client that asks for every name of a page at once.
+func namesMeter(ofport uint32) flow.RateLimit {
+	return flow.RateLimit{ID: 1<<19 + ofport, PacketsPerSecond: 50, Burst: 100}
+}
+
 func classifyUnknown(d *draft, r *Reader, host uuid.UUID) {
 	for _, i := range r.UnknownInterfaces(host) {
 		meter := firstPacketMeter(i.OFPort)

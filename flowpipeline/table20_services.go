@@ -13,7 +13,7 @@ import (
 // Leaves:  nothing new; a punted packet carries Punt.
 // Onwards: an ARP request for a known address turns round as its reply, but for one that a pair of another port
 //          names: whoever has it now will answer. A DHCP request goes to the
-//          controller, within the port's rate. All else goes to switching; so does neighbour discovery, which
+//          controller, within the port's rate, and what is for DNS at a DHCP server's address to names. All else goes to switching; so does neighbour discovery, which
 //          reaches its target by multicast: OVS cannot write a whole advertisement without fields that
 //          this pipeline has no other use for.
 
@@ -79,6 +79,20 @@ func puntDHCP(d *draft, r *Reader, p *port) {
 		flow.Meter{ID: meter.ID},
 		flow.Load{Dst: Punt, Value: flow.Num(uint64(PuntDHCP))},
 		flow.ToController{})
+}
+
+// answerNames takes what is for DNS at a DHCP server's address.
+func answerNames(d *draft, r *Reader, n *network, p *signalbox.Port) {
+	for _, ip := range p.FixedIPs {
+		if !ip.Addr.Is4() || !hasNames(r, ip) {
+			continue
+		}
+		for _, by := range []flow.Match{{isUDP(), flow.IsNum(flow.UDPDst, domain)}, {isTCP(), flow.IsNum(flow.TCPDst, domain)}} {
+			d.add(TableServices, serviceAnswer, append(by, n.is(), isIPv4(), flow.Is(flow.IPv4Dst, flow.Addr(ip.Addr))),
+				"answers for names at "+ip.Addr.String(),
+				flow.Load{Dst: Punt, Value: flow.Num(uint64(PuntDNS))}, flow.Goto{Table: TableNames})
+		}
+	}
 }
 
 // hasDHCP looks at subnets only as far as it must.

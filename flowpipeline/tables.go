@@ -17,6 +17,7 @@ const (
 	TableSource    uint8 = 12
 	TableNeighbour uint8 = 14
 	TableServices  uint8 = 20
+	TableNames     uint8 = 22
 	TableOutside   uint8 = 30
 	TableSwitching uint8 = 40
 	TableFlood     uint8 = 42
@@ -105,9 +106,13 @@ func Tables() []Table {
 			nil,
 			tables{TableServices}, nil, []flow.Action{flow.Goto{Table: TableServices}}},
 		{TableServices, "services", "does the switch, or the controller, answer this?",
-			fields{flow.Reg0, flow.Reg1, flow.EthSrc, flow.EthType, flow.ARPOp, flow.ARPTPA, flow.IPProto, flow.UDPSrc, flow.UDPDst},
+			fields{flow.Reg0, flow.Reg1, flow.EthSrc, flow.EthType, flow.ARPOp, flow.ARPTPA, flow.IPv4Dst, flow.IPProto, flow.TCPDst, flow.UDPSrc, flow.UDPDst},
 			append([]flow.Subfield{Punt}, whole(flow.EthSrc, flow.EthDst, flow.ARPOp, flow.ARPSHA, flow.ARPTHA, flow.ARPSPA, flow.ARPTPA)...),
-			tables{TableSwitching}, []verb{toAsker, toController, metered}, []flow.Action{flow.Goto{Table: TableSwitching}}},
+			tables{TableNames, TableSwitching}, []verb{toAsker, toController, metered}, []flow.Action{flow.Goto{Table: TableSwitching}}},
+		{TableNames, "names", "may this port ask the controller for names?",
+			fields{flow.Reg1},
+			nil,
+			nil, []verb{toController, metered}, nil},
 		{TableOutside, "outside", "does an external network ask for an address that is translated here, or answer it?",
 			fields{flow.Reg0, flow.EthType, flow.ARPOp, flow.ARPSPA, flow.ARPTPA},
 			append([]flow.Subfield{Punt}, whole(flow.EthSrc, flow.EthDst, flow.ARPOp, flow.ARPSHA, flow.ARPTHA, flow.ARPSPA, flow.ARPTPA, flow.VLANVID)...),

@@ -122,7 +122,7 @@ func TestADraftRefusesABrokenContract(t *testing.T) {
 	(&draft{}).add(TableOutput, 1, flow.Match{flow.IsNum(flow.InPort, 1)}, "")
 }
 
-// Meter ids are below 2^18 and never the same for two purposes or interfaces, up to OpenFlow's last
+// Meter ids of most are below 2^18, those of names are behind 2^19 (zones' are between), and never the same for two purposes or interfaces, up to OpenFlow's last
 // physical port (OFPP_MAX of OpenFlow 1.0, which OVS keeps: 0xff00).
 func TestMeterIDsAreUnique(t *testing.T) {
 	seen := make([]bool, 1<<18)
@@ -132,6 +132,9 @@ func TestMeterIDsAreUnique(t *testing.T) {
 				t.Fatalf("meter %d of port %d", m.ID, ofport)
 			}
 			seen[m.ID] = true
+		}
+		if m := namesMeter(ofport); m.ID != 1<<19+ofport {
+			t.Fatalf("meter %d of port %d", m.ID, ofport)
 		}
 	}
 }

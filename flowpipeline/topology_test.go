@@ -19,7 +19,7 @@ import (
 //
 //	host a 192.0.2.1 vxlan=101 physnet1=201     its tunnel address (- for none), its tunnel ports, its mappings' patch ports
 //	network blue vxlan 1001                     local | flat PHYSICAL | vlan PHYSICAL ID | a tunnel type and ID
-//	subnet blue 10.0.0.0/24 dhcp                or: gateway 10.0.0.254
+//	subnet blue 10.0.0.0/24 dhcp                or: dhcp 9.9.9.9, which names a DNS server; or: gateway 10.0.0.254
 //	port vm1 blue fa:16:3e:00:00:01 10.0.0.3 on a tap1 11
 //	server dhcp-blue blue fa:16:3e:00:00:02 10.0.0.2
 //	router main 10.9.0.0/16>10.0.0.9            its static routes
@@ -126,6 +126,9 @@ func (w *topology) read(words []string) (err error) {
 		switch {
 		case len(words) > 3 && words[3] == "dhcp":
 			s.EnableDHCP = true
+			for _, a := range words[4:] {
+				s.DNSServers = append(s.DNSServers, netip.MustParseAddr(a))
+			}
 		case len(words) > 4 && words[3] == "gateway":
 			s.GatewayIP = netip.MustParseAddr(words[4])
 		}

@@ -204,6 +204,7 @@ func compilePort(u Unit, r *Reader) Compiled {
 	case !ok:
 	case row.Role == signalbox.RoleDHCP:
 		answerARP(d, r, &n, row)
+		answerNames(d, r, &n, row)
 	case row.Role == signalbox.RoleRouterInterface:
 		if compileInterface(d, r, &n, row) {
 			answerARP(d, r, &n, row)
@@ -268,6 +269,7 @@ func compileLocalPort(d *draft, r *Reader, p *port) {
 	answerARP(d, r, &p.network, p.Port)
 	letOwnARPPass(d, p)
 	puntDHCP(d, r, p)
+	admitQuestions(d, r, p)
 	switchLocal(d, p)
 	if r.Routed(p.NetworkID) {
 		nextHop(d, &p.network, p.Port)

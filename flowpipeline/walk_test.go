@@ -77,6 +77,7 @@ func (l *lab) proofs() map[uint8][]proof {
 			{"vm1 asks for a lease", l.udp("vm1", "all", "0.0.0.0", "255.255.255.255", [2]int{68, 67})},
 			{"vm1 renews it at the server's own address", l.udp("vm1", "dhcp-blue", "10.0.0.3", "10.0.0.2", [2]int{68, 67})},
 		},
+		TableNames: {{"vm1 asks for a name", l.udp("vm1", "dhcp-blue", "10.0.0.3", "10.0.0.2", [2]int{40000, 53})}},
 		TableOutside: {
 			{"ext's router asks who has 203.0.113.21", outside + "eth_dst=ff:ff:ff:ff:ff:ff,arp,arp_op=1,arp_spa=203.0.113.254,arp_tpa=203.0.113.21"},
 			{"it answers the gateway's question", outside + "eth_dst=fa:16:3e:00:09:0b,arp,arp_op=2,arp_spa=203.0.113.254,arp_tpa=203.0.113.11"},

@@ -209,7 +209,7 @@ func (s *script) network(kind signalbox.NetworkType) *network {
 	return s.networkAs(testbed.Network{Type: string(kind)}, testbed.Subnet{CIDR: cidr})
 }
 
-// networkAs makes a network that has a type, and its subnet.
+// networkAs makes a network that has a type, and its subnet. One that is to name no DNS server has an empty list of them.
 func (s *script) networkAs(wanted testbed.Network, sub testbed.Subnet) *network {
 	s.Helper()
 	wanted.Name = wanted.Type
@@ -220,7 +220,9 @@ func (s *script) networkAs(wanted testbed.Network, sub testbed.Subnet) *network 
 	s.must(err)
 	n := &network{Network: made}
 	s.nets = append(s.nets, n)
-	sub.NetworkID, sub.IPVersion, sub.DNS = made.ID, 4, []string{"192.0.2.53"}
+	if sub.NetworkID, sub.IPVersion = made.ID, 4; sub.DNS == nil {
+		sub.DNS = []string{"192.0.2.53"}
+	}
 	n.Subnet, err = s.box.API.CreateSubnet(s.ctx, sub)
 	s.must(err)
 	return n

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -37,10 +38,11 @@ type config struct {
 	UnderlayMTU         int    `yaml:"underlay_mtu"`
 	Quotas              list   `yaml:"quotas"`
 
-	DHCPLease time.Duration `yaml:"dhcp_lease"`
-	DNSDomain string        `yaml:"dns_domain"`
-	Project   string        `yaml:"default_project"`
-	LogLevel  string        `yaml:"log_level"`
+	DHCPLease  time.Duration `yaml:"dhcp_lease"`
+	DNSDomain  string        `yaml:"dns_domain"`
+	DNSServers list          `yaml:"dns_servers"`
+	Project    string        `yaml:"default_project"`
+	LogLevel   string        `yaml:"log_level"`
 
 	access `yaml:",inline"`
 	notify `yaml:",inline"`
@@ -82,6 +84,21 @@ func (c *config) settings() neutron.Settings {
 	}
 }
 
+// resolvers are dns_servers, with the port of DNS where they say none.
+func (c *config) resolvers() (out []netip.AddrPort, err error) {
+	for _, s := range strings.FieldsFunc(string(c.DNSServers), func(r rune) bool { return r == ',' || r == ' ' }) {
+		at, err := netip.ParseAddrPort(s)
+		if a, bare := netip.ParseAddr(s); bare == nil {
+			at, err = netip.AddrPortFrom(a, 53), nil
+		}
+		if err != nil || at.Port() == 0 {
+			return nil, fmt.Errorf("dns_servers: %q is neither an IP address nor one with a port", s)
+		}
+		out = append(out, at)
+	}
+	return out, nil
+}
+
 // setting describes a flag; its key is the name with _ for -.
 type setting struct{ flag, help string }
 
@@ -106,6 +123,7 @@ var (
 		{"ovsdb-port", "where hosts' OVSDB listens (ovs-vsctl set-manager ptcp:…)"},
 		{"admin-listen", "the operator's endpoint; keep it on loopback"},
 		{"dhcp-lease", "lease time that DHCP gives, as 24h"},
+		{"dns-servers", "resolvers to ask for names that are not ours: ADDRESS or ADDRESS:PORT"},
 	}
 	nameSettings   = []setting{{"dns-domain", "domain of ports' names, and the one that DHCP gives, where a network has none of its own"}}
 	commonSettings = []setting{{"config", "YAML file of settings"}, {"log-level", "debug, info, warn or error"}}

@@ -159,11 +159,16 @@ func serveController(ctx context.Context, c *config, db *store.DB, log *slog.Log
 	if err != nil {
 		return fmt.Errorf("dns_domain: %w", err)
 	}
+	resolvers, err := c.resolvers()
+	if err != nil {
+		return err
+	}
 	log.Info("the controller waits for hosts", "openflow", ls.OpenFlow.Addr(), "ovsdb", ls.OVSDB.Addr(), "admin", ls.Admin.Addr())
 	return controller.New(controller.Config{
 		TunnelTypes: []signalbox.NetworkType{signalbox.GRE, signalbox.VXLAN, signalbox.Geneve},
 		OVSDBPort:   c.OVSDBPort,
 		Lease:       c.DHCPLease,
 		Domain:      domain,
+		DNSServers:  resolvers,
 	}, db, log).Run(ctx, ls)
 }

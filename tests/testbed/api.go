@@ -34,6 +34,7 @@ type (
 		Type         string `json:"provider:network_type,omitempty"`
 		Physical     string `json:"provider:physical_network,omitempty"`
 		Segmentation int    `json:"provider:segmentation_id,omitempty"`
+		DNSDomain    string `json:"dns_domain,omitempty"`
 	}
 	Subnet struct {
 		ID         string   `json:"id,omitempty"`
@@ -63,6 +64,7 @@ type (
 		Options   []Option  `json:"extra_dhcp_opts,omitempty"`
 		Status    string    `json:"status,omitempty"`
 		AdminUp   *bool     `json:"admin_state_up,omitempty"`
+		DNSName   string    `json:"dns_name,omitempty"`
 	}
 	Router struct {
 		ID       string   `json:"id,omitempty"`

@@ -35,6 +35,7 @@ type Settings struct {
 	UnderlayMTU         int      `yaml:"underlay_mtu"`
 	Quotas              []string `yaml:"quotas,flow"`
 	NovaURL             string   `yaml:"nova_url,omitempty"`
+	DNSServers          []string `yaml:"dns_servers,flow,omitempty"`
 	LogLevel            string   `yaml:"log_level"`
 }
 

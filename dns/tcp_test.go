@@ -1,0 +1,196 @@
+package dns
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	miekg "github.com/miekg/dns"
+)
+
+// conversation is a client's side of a TCP connection.
+type conversation struct {
+	peer
+	seq, next uint32 // ours to send next, and what we expect
+	window    uint16
+}
+
+func newConversation() *conversation {
+	return &conversation{peer: peer{mac: serverMAC, serverMAC: guestMAC, addr: server, server: guest, port: serverPort}, seq: 1000, window: 64240}
+}
+
+// send is a segment of the client's.
+func (c *conversation) send(flags byte, data []byte) []byte {
+	c.tcp = &segment{next: c.next}
+	f := c.segment(c.seq, flags, data)
+	b := f[ethernetHeader+ipv4Header:]
+	binary.BigEndian.PutUint16(b[0:], 40000)
+	binary.BigEndian.PutUint16(b[14:], c.window)
+	copy(b[16:], []byte{0, 0})
+	binary.BigEndian.PutUint16(b[16:], ^fold(sum(b, c.pseudoHeader(protocolTCP, len(b)))))
+	return f
+}
+
+func (c *conversation) syn() []byte { return c.send(syn, nil) }
+
+// open takes the handshake's other half.
+func (c *conversation) open(t testing.TB) {
+	t.Helper()
+	q, frames, outcome := Read(c.syn(), cookies, noon)
+	if q != nil || outcome != Transport || len(frames) != 1 {
+		t.Fatalf("%v, %d frames", outcome, len(frames))
+	}
+	s, _ := heard(t, frames[0])
+	if s.flags != syn|ack || s.ack != c.seq+1 {
+		t.Fatalf("%+v", s)
+	}
+	c.seq, c.next = c.seq+1, s.seq+1
+}
+
+// data is a message with its length before it, if it is to be whole.
+func (c *conversation) data(message []byte, whole bool) []byte {
+	if whole {
+		message = append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...)
+	}
+	return c.send(psh|ack, message)
+}
+
+// heard takes a segment to the client apart.
+func heard(t testing.TB, frame []byte) (*segment, []byte) {
+	t.Helper()
+	packet := frame[ethernetHeader:]
+	s, data, ok := parseTCP(packet[12:20], packet[ipv4Header:])
+	if !ok || fold(sum(packet[:ipv4Header], 0)) != 0xffff || binary.BigEndian.Uint16(packet[ipv4Header+2:]) != 40000 {
+		t.Fatalf("% x", packet)
+	}
+	return s, data
+}
+
+// listen puts an answer together, and checks that its segments follow each other and end the connection.
+func (c *conversation) listen(t testing.TB, frames [][]byte) *miekg.Msg {
+	t.Helper()
+	var all []byte
+	for i, f := range frames {
+		s, data := heard(t, f)
+		if s.seq != c.next || s.ack != c.seq || (s.flags&fin != 0) != (i == len(frames)-1) || len(data) > mostSegment {
+			t.Errorf("segment %d: %+v, expected %d and acknowledged %d", i, s, c.next, c.seq)
+		}
+		all, c.next = append(all, data...), c.next+uint32(len(data))
+	}
+	if len(all) < 2 || int(binary.BigEndian.Uint16(all)) != len(all)-2 {
+		t.Fatalf("% x", all)
+	}
+	return unpacked(t, all[2:])
+}
+
+func TestAQueryByTCP(t *testing.T) {
+	c := newConversation()
+	c.open(t)
+	message := packed(t, question("many.lab.example.", miekg.TypeA))
+	frame := c.data(message, true)
+	for range 2 { // the second time it is a retransmission
+		c := *c
+		q, frames, outcome := Read(frame, cookies, noon.Add(cookieAge))
+		if outcome != Asked || frames != nil || !q.TCP() || q.Server() != server {
+			t.Fatalf("%v, %d frames", outcome, len(frames))
+		}
+		frames, _ = q.Answer(facts())
+		c.seq += 2 + uint32(len(message))
+		if m := c.listen(t, frames); len(m.Answer) != 100 || m.Truncated || len(frames) < 2 {
+			t.Errorf("%d addresses in %d segments", len(m.Answer), len(frames))
+		}
+	}
+	c.seq, c.next = c.seq+2+uint32(len(message)), c.next+5000
+	if _, frames, _ := Read(c.send(ack, nil), cookies, noon); frames != nil {
+		t.Error("an acknowledgement is answered")
+	}
+	_, frames, _ := Read(c.send(fin|ack, nil), cookies, noon)
+	if s, data := heard(t, frames[0]); s.flags != ack || s.ack != c.seq+1 || s.seq != c.next || len(data) != 0 {
+		t.Errorf("the end: %+v", s)
+	}
+}
+
+func TestAQueryWhoseLengthComesBefore(t *testing.T) {
+	c := newConversation()
+	c.open(t)
+	message := packed(t, question("vm.lab.example.", miekg.TypeA))
+	_, frames, _ := Read(c.send(ack, binary.BigEndian.AppendUint16(nil, uint16(len(message)))), cookies, noon)
+	c.seq += 2
+	if s, _ := heard(t, frames[0]); s.flags != ack || s.ack != c.seq {
+		t.Fatalf("%+v", s)
+	}
+	q, _, outcome := Read(c.data(message, false), cookies, noon)
+	if outcome != Asked {
+		t.Fatal(outcome)
+	}
+	frames, _ = q.Answer(facts())
+	c.seq += uint32(len(message))
+	if m := c.listen(t, frames); len(m.Answer) != 1 {
+		t.Errorf("%v", m)
+	}
+}
+
+func TestAForwardedQueryByTCPIsAcknowledgedAtOnce(t *testing.T) {
+	c := newConversation()
+	c.open(t)
+	message := packed(t, question("example.org.", miekg.TypeA))
+	q, _, _ := Read(c.data(message, true), cookies, noon)
+	frames, outcome := q.Answer(facts())
+	c.seq += 2 + uint32(len(message))
+	if s, data := heard(t, frames[0]); outcome != Forward || s.flags != ack || s.ack != c.seq || len(data) != 0 {
+		t.Errorf("%v: %+v", outcome, s)
+	}
+	up, _ := q.Upstream(5)
+	frames, ok := q.Relay(5, resolve(t, up, nil))
+	if m := c.listen(t, frames); !ok || len(m.Answer) != 3 {
+		t.Errorf("%v", m)
+	}
+}
+
+func TestAnAnswerByTCPFitsTheClientsWindow(t *testing.T) {
+	c := newConversation()
+	c.open(t)
+	c.window = 1000
+	message := packed(t, question("many.lab.example.", miekg.TypeA))
+	q, _, _ := Read(c.data(message, true), cookies, noon)
+	frames, _ := q.Answer(facts())
+	c.seq += 2 + uint32(len(message))
+	m := c.listen(t, frames)
+	if m.Compress = true; !m.Truncated || m.Len() > 1000 {
+		t.Errorf("%d addresses, cut: %v", len(m.Answer), m.Truncated)
+	}
+}
+
+func TestSegmentsOfNoConnectionAreReset(t *testing.T) {
+	message := packed(t, question("vm.lab.example.", miekg.TypeA))
+	for name, test := range map[string]func(c *conversation) ([]byte, time.Time){
+		"never opened":    func(c *conversation) ([]byte, time.Time) { c.next = 7; return c.data(message, true), noon },
+		"opened long ago": func(c *conversation) ([]byte, time.Time) { return c.data(message, true), noon.Add(3 * cookieAge) },
+		"from elsewhere":  func(c *conversation) ([]byte, time.Time) { c.seq += 7; return c.data(message, true), noon },
+		"half a length":   func(c *conversation) ([]byte, time.Time) { return c.send(ack, []byte{0}), noon },
+		"half a query":    func(c *conversation) ([]byte, time.Time) { return c.send(ack, []byte{0, 200, 1, 2, 3}), noon },
+		"after the answer": func(c *conversation) ([]byte, time.Time) {
+			c.seq, c.next = c.seq+100, c.next+100
+			return c.data(message, true), noon
+		},
+	} {
+		c := newConversation()
+		c.open(t)
+		frame, now := test(c)
+		q, frames, outcome := Read(frame, cookies, now)
+		if q != nil || outcome != Transport || len(frames) != 1 {
+			t.Errorf("%s: %v, %d frames", name, outcome, len(frames))
+			continue
+		}
+		if s, _ := heard(t, frames[0]); s.flags != rst|ack || s.seq != c.next {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+	c := newConversation()
+	c.open(t)
+	for _, flags := range []byte{rst, rst | ack, syn | ack, 0, fin, ack} {
+		if q, frames, outcome := Read(c.send(flags, nil), cookies, noon); q != nil || frames != nil || outcome != Transport {
+			t.Errorf("flags %x are answered", flags)
+		}
+	}
+}
