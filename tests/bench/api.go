@@ -60,8 +60,9 @@ func measureAPI(s *stage, t *table) {
 
 // client speaks JSON over HTTP.
 type client struct {
-	http *http.Client
-	base string
+	http  *http.Client
+	base  string
+	token string // of Keystone; none where it is empty
 }
 
 func newClient(port int) *client {
@@ -72,12 +73,12 @@ func newClient(port int) *client {
 }
 
 // startAPI starts `signalbox apiserver` and waits until it serves.
-func startAPI(s *stage, dsn string) (*client, *process) {
+func startAPI(s *stage, dsn string, settings ...string) (*client, *process) {
 	port := s.freePort()
-	p := s.start("apiserver", s.binary, "apiserver", "--database-url", dsn, "--api-listen", fmt.Sprintf("127.0.0.1:%d", port),
-		"--tenant-network-types", "vxlan", "--vni-ranges", "1:100000", "--flat-networks", publicNetwork, "--quotas", "*:-1")
+	p := s.start(fmt.Sprintf("apiserver-%d", port), s.binary, append([]string{"apiserver", "--database-url", dsn, "--api-listen", fmt.Sprintf("127.0.0.1:%d", port),
+		"--tenant-network-types", "vxlan", "--vni-ranges", "1:100000", "--flat-networks", publicNetwork, "--quotas", "*:-1"}, settings...)...)
 	c := newClient(port)
-	s.awaitService(p, c, "/v2.0/")
+	s.awaitService(p, c, "/")
 	return c, p
 }
 
@@ -107,6 +108,9 @@ func (c *client) call(ctx context.Context, method, path string, body, answer any
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if c.token != "" {
+		req.Header.Set("X-Auth-Token", c.token)
+	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		return err
@@ -175,24 +179,31 @@ func (c *client) createPorts(s *stage, networks []string, n int) float64 {
 
 // pgbench runs PostgreSQL's own benchmark on a table of its own.
 type pgbench struct {
-	s    *stage
-	path string
-	args []string
-	env  []string
+	s              *stage
+	db             *sql.DB
+	path           string
+	insert, choose string // paths of scripts
+	page           string
+	env            []string
 }
 
 func newPgbench(s *stage, dsn string) *pgbench {
 	db, err := sql.Open("postgres", dsn) // the driver comes with storetest
 	s.must(err)
-	defer db.Close()
+	s.Cleanup(func() { _ = db.Close() })
 	_, err = db.ExecContext(s.ctx, `CREATE TABLE yardstick (id bigserial PRIMARY KEY, a text, b text)`)
 	s.must(err)
 	var bin string
 	s.must(db.QueryRowContext(s.ctx, `SELECT setting FROM pg_config WHERE name = 'BINDIR'`).Scan(&bin))
-	script := filepath.Join(s.dir, "insert.sql")
-	s.must(os.WriteFile(script, []byte("INSERT INTO yardstick (a, b) VALUES ('some words', 'and some more');\n"), 0o600))
-	p := &pgbench{s: s, path: filepath.Join(bin, "pgbench"), env: os.Environ()}
-	p.args = []string{"-n", "-M", "prepared", "-f", script, "-c", strconv.Itoa(clients), "-j", "2"}
+	p := &pgbench{s: s, db: db, path: filepath.Join(bin, "pgbench"), env: os.Environ()}
+	script := func(name, text string) string {
+		path := filepath.Join(s.dir, name)
+		s.must(os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	p.insert = script("insert.sql", "INSERT INTO yardstick (a, b) VALUES ('some words', 'and some more');\n")
+	p.choose = script("select.sql", "\\set n random(1, 1000)\nSELECT a, b FROM yardstick WHERE id = :n;\n")
+	p.page = script("page.sql", fmt.Sprintf("SELECT * FROM ports WHERE id > (SELECT gen_random_uuid()) ORDER BY id LIMIT %d;\n", pageSize))
 	names := map[string]string{"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
 	for _, w := range strings.Fields(dsn) {
 		key, value, _ := strings.Cut(w, "=")
@@ -206,8 +217,23 @@ func newPgbench(s *stage, dsn string) *pgbench {
 var tps = regexp.MustCompile(`tps = ([0-9.]+)`)
 
 // run inserts n rows, each in a transaction of its own, and returns how many a second.
-func (p *pgbench) run(n int) float64 {
-	cmd := exec.CommandContext(p.s.ctx, p.path, append(p.args, "-t", strconv.Itoa(n/clients))...)
+func (p *pgbench) run(n int) float64 { return p.play(p.insert, clients, "-t", strconv.Itoa(n/clients)) }
+
+// inserts is how many rows so many clients insert a second, each in a transaction of its own; selects, how many they read by their
+// key; pages, how many pages of the table of ports.
+func (p *pgbench) inserts(n int) float64 { return p.play(p.insert, n, "-T", "2") }
+func (p *pgbench) selects(n int) float64 { return p.play(p.choose, n, "-T", "2") }
+func (p *pgbench) pages(n int) float64   { return p.play(p.page, n, "-T", "2") }
+
+// analyze has PostgreSQL look at how its tables have grown.
+func (p *pgbench) analyze() {
+	_, err := p.db.ExecContext(p.s.ctx, `VACUUM ANALYZE`)
+	p.s.must(err)
+}
+
+// play has n clients play a script, as long as the arguments say, and returns how many times a second.
+func (p *pgbench) play(script string, n int, until ...string) float64 {
+	cmd := exec.CommandContext(p.s.ctx, p.path, append([]string{"-n", "-M", "prepared", "-f", script, "-c", strconv.Itoa(n), "-j", "2"}, until...)...)
 	cmd.Env = p.env
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -55,6 +55,13 @@ func onStage(ctx context.Context, binary string, play func(*stage)) (err error) 
 	return nil
 }
 
+// TempDir is a new folder, which goes with the stage's.
+func (s *stage) TempDir() string {
+	dir, err := os.MkdirTemp(s.dir, "")
+	s.must(err)
+	return dir
+}
+
 func (s *stage) Helper()                  {}
 func (s *stage) Context() context.Context { return s.ctx }
 func (s *stage) Cleanup(f func())         { s.cleanups = append(s.cleanups, f) }
