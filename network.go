@@ -54,6 +54,7 @@ type Network struct {
 	MTU          int      // bytes, the largest IP packet that the network carries between hosts
 	Segment      Segment
 	Subnets      []uuid.UUID // read only, in order of creation
+	ZoneHints    []string    // availability zones that it was asked to be in
 	Tags         []string    // in order, each once
 	Meta
 }

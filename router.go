@@ -16,6 +16,7 @@ type Router struct {
 	AdminStateUp bool
 	Routes       []Route  // static routes (Neutron's extraroute), in the order they were given
 	Gateway      *Gateway // nil: no way out to an external network
+	ZoneHints    []string // availability zones that it was asked to be in
 	Tags         []string // in order, each once
 	Meta
 }

@@ -309,6 +309,8 @@ func title(resource string) string {
 		return "Floating IP"
 	case "subnetpool":
 		return "Subnet Pool"
+	case "network_ip_availability":
+		return "Network"
 	}
 	words := strings.Split(resource, "_")
 	for i, w := range words {

@@ -28,6 +28,7 @@ func networkSpec(v wire.Values, revision *int64) neutron.NetworkSpec {
 		Type:           wire.Get[string](v, "provider:network_type"),
 		Physical:       wire.Get[string](v, "provider:physical_network"),
 		SegmentationID: wire.Get[int](v, "provider:segmentation_id"),
+		ZoneHints:      wire.Get[[]string](v, "availability_zone_hints"),
 		Revision:       revision,
 	}
 }

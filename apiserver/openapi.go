@@ -16,10 +16,12 @@ type described interface{ shape() wire.Shape }
 
 func (k *collection[T, S]) shape() wire.Shape { return k.wire.Shape() }
 func (k quotas) shape() wire.Shape            { return k.wire.Shape() }
+func (k zones) shape() wire.Shape             { return k.wire.Shape() }
 
 // resources is what the API is about. Its routes are found by the collections' names.
 func (s *Server) resources() []described {
-	return []described{s.networks(), s.subnets(), s.ports(), s.routers(), s.floatingIPs(), s.securityGroups(), s.rules(), s.policies(), s.quotas()}
+	return []described{s.networks(), s.subnets(), s.ports(), s.routers(), s.floatingIPs(), s.securityGroups(), s.rules(), s.policies(), s.quotas(),
+		s.agents(), s.zones(), s.availabilities()}
 }
 
 // openAPI is the API in the words of OpenAPI 3.0 (https://spec.openapis.org/oas/v3.0.3), for everybody.
@@ -37,7 +39,7 @@ func (s *Server) describe() []byte {
 	urls := map[string]wire.Shape{} // by what a URL calls the collection
 	for _, r := range s.resources() {
 		shape := r.shape()
-		urls[strings.ReplaceAll(shape.Collection, "_", "-")] = shape
+		urls[shape.Collection], urls[strings.ReplaceAll(shape.Collection, "_", "-")] = shape, shape
 		schemas[shape.Name] = answered(shape)
 		for name, verb := range map[string]wire.Access{"_create": wire.Create, "_update": wire.Update} {
 			if schema := asked(shape, verb); len(schema["properties"].(tree)) > 0 {
@@ -178,6 +180,8 @@ func operationOf(r route, urls map[string]wire.Shape) tree {
 	shape, known := urls[collection]
 	op, special := besides(r)
 	switch {
+	case schedules(r):
+		return nil
 	case special:
 	case known && below == "":
 		op = onCollection(r, shape)
@@ -346,6 +350,14 @@ func besides(r route) (op tree, special bool) {
 		op = asking(does("Add static routes to those there are.", http.StatusOK, router), under("router", reference("router_update")))
 	case "/v2.0/routers/:id/remove_extraroutes":
 		op = asking(does("Remove some of the static routes.", http.StatusOK, router), under("router", reference("router_update")))
+	case "/v2.0/agents/:id/dhcp-networks":
+		op = sublistOf("List the networks on which DHCP is answered at the agent's host.", "network")
+	case "/v2.0/networks/:id/dhcp-agents":
+		op = sublistOf("List the agents of the hosts at which DHCP is answered on the network.", "agent")
+	case "/v2.0/agents/:id/l3-routers":
+		op = sublistOf("List the routers that have their gateways at the agent's host.", "router")
+	case "/v2.0/routers/:id/l3-agents":
+		op = sublistOf("List the agent of the host at which the router's gateway is.", "agent")
 	case "/v2.0/quotas/tenant":
 		op = does("Tell the caller which project it is.", http.StatusOK, under("tenant", exactly(tree{"tenant_id": text})))
 	case "/v2.0/quotas/project":
@@ -356,4 +368,11 @@ func besides(r route) (op tree, special bool) {
 		op = does("Show what a project may have, and what it has.", http.StatusOK, under("quota", tree{"type": "object", "additionalProperties": used}))
 	}
 	return op, op != nil
+}
+
+// sublistOf is a list of some of a resource.
+func sublistOf(summary, resource string) tree {
+	op := does(summary, http.StatusOK, under(resource+"s", listOf(reference(resource))))
+	parameter(op, fields())
+	return op
 }

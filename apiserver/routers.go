@@ -31,6 +31,7 @@ func routerSpec(v wire.Values, revision *int64) neutron.RouterSpec {
 		AdminStateUp: wire.Get[bool](v, "admin_state_up"),
 		Gateway:      gatewaySpec(wire.Get[wire.Gateway](v, "external_gateway_info")),
 		Routes:       wire.Get[[]signalbox.Route](v, "routes"),
+		ZoneHints:    wire.Get[[]string](v, "availability_zone_hints"),
 		Revision:     revision,
 	}
 }

@@ -18,6 +18,7 @@ func (s *Server) routes() []route {
 	networks, subnets, ports := s.networks(), s.subnets(), s.ports()
 	routers, floating := s.routers(), s.floatingIPs()
 	groups, rules, policies := s.securityGroups(), s.rules(), s.policies()
+	availabilities := s.availabilities()
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return slices.Concat([]route{
 		{get, "/", s.versions},
@@ -91,8 +92,12 @@ func (s *Server) routes() []route {
 		{get, "/v2.0/rbac-policies/:id", policies.show},
 		{put, "/v2.0/rbac-policies/:id", policies.update},
 		{del, "/v2.0/rbac-policies/:id", policies.remove},
+
+		{get, "/v2.0/availability_zones", s.zones().list},
+		{get, "/v2.0/network-ip-availabilities", availabilities.list},
+		{get, "/v2.0/network-ip-availabilities/:id", availabilities.show},
 	},
-		s.quotas().routes(),
+		s.quotas().routes(), s.agentRoutes(),
 		tagRoutes("networks", networks), tagRoutes("subnets", subnets), tagRoutes("ports", ports),
 		tagRoutes("routers", routers), tagRoutes("floatingips", floating), tagRoutes("security-groups", groups),
 	)

@@ -39,6 +39,8 @@ type Store interface {
 	SetStatus(ctx context.Context, ports map[uuid.UUID]signalbox.Status) error
 	// SetFloatingStatus writes what the API is to say of floating IPs.
 	SetFloatingStatus(ctx context.Context, floating map[uuid.UUID]signalbox.Status) error
+	// SaveSessions says with which hosts there is a connection.
+	SaveSessions(ctx context.Context, hosts map[uuid.UUID]signalbox.Session) error
 	// PlaceGateways says which host each of these routers has its gateway at.
 	PlaceGateways(ctx context.Context, hosts map[uuid.UUID]uuid.UUID) error
 	// SaveNeighbours keeps who answered on external networks; the database gives the IDs.

@@ -150,7 +150,7 @@ func (l *loop) gatewayHosts(now time.Time, away uuid.UUID) []nat.Host {
 	var out []nat.Host
 	add := func(row *signalbox.Host, s nat.State) {
 		h := nat.Host{ID: row.ID, State: s, Networks: make(map[uuid.UUID]bool, len(networks))}
-		if row.ID == away {
+		if known := facts.Host(row.ID); row.ID == away || known != nil && known.Closed {
 			h.State = nat.Leaving
 		}
 		for id, n := range networks {
@@ -207,6 +207,8 @@ func (l *loop) moveGateway(router uuid.UUID, to *host, now time.Time) error {
 		return refuse("router %s has no gateway", router)
 	case !nat.Has(&to.row, facts.Network(r.Gateway.NetworkID)):
 		return refuse("host %s has no bridge mapped to the physical network of the router's external network", to.name())
+	case facts.Host(to.row.ID) == nil, facts.Host(to.row.ID).Closed:
+		return refuse("host %s is closed: its agent's admin_state_up is false", to.name())
 	case l.stateOf(to, now) != nat.Present:
 		return refuse("host %s is not connected, or not yet written to", to.name())
 	case r.Gateway.Host != to.row.ID:

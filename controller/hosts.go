@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,8 +23,9 @@ import (
 // host is what the loop knows of one host: its row, and what its switch and its OVSDB say. It outlives
 // connections, so that a host that comes back is known.
 type host struct {
-	row   signalbox.Host
-	since time.Time // of the last change between connected and not
+	row    signalbox.Host
+	since  time.Time // of the last change between connected and not
+	beaten time.Time // when the database was last told that it is connected
 
 	conn    *openflow.Conn // nil while away
 	applier *applier       // nil until the switch may be written to
@@ -176,6 +178,7 @@ func (l *loop) join(row signalbox.Host, conn *openflow.Conn) (*host, *openflow.C
 	}
 	l.compiler.AddHost(h.row.ID)
 	h.conn, h.begun, h.since, h.lost = conn, make(chan *applier, 1), time.Now(), false
+	l.tellSession(h, h.since)
 	h.setPorts(conn.Ports())
 	for m, s := range l.early {
 		if s.DatapathID == row.DatapathID {
@@ -193,8 +196,34 @@ func (c *Controller) leave(h *host, conn *openflow.Conn) {
 			h.conn, h.applier, h.ready, h.synced, h.since = nil, nil, false, false, time.Now()
 			h.departures++
 			clear(h.waiting)
+			l.tellSession(h, h.since)
 		}
 	})
+}
+
+// tellEvery is how often the database is told that a host is still connected. Who reads takes a host for gone that has not been
+// spoken of for 75 s.
+const tellEvery = 30 * time.Second
+
+func (l *loop) tellSession(h *host, now time.Time) {
+	h.beaten = now
+	l.writer.session(h)
+}
+
+// forgetHosts takes leave of hosts whose rows are gone: an operator has deleted them. Where one comes again, it is a new one.
+func (l *loop) forgetHosts(d *signalbox.Delta) {
+	for dpid, h := range l.hosts {
+		gone := slices.Contains(d.Gone, signalbox.Ref{Kind: signalbox.KindHost, ID: h.row.ID})
+		if !gone && (!d.Full || h.conn != nil || l.compiler.Facts.Host(h.row.ID) != nil) {
+			continue
+		}
+		delete(l.hosts, dpid)
+		l.compiler.DropHost(h.row.ID)
+		l.compiler.Facts.SetSwitch(h.row.ID, nil)
+		if h.conn != nil {
+			h.conn.Close() // it comes again by itself
+		}
+	}
 }
 
 // setPorts takes all ports of the switch, at the beginning of a connection.

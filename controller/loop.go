@@ -136,6 +136,7 @@ func (l *loop) rows(d *signalbox.Delta) {
 		touched[p.ID] = struct{}{}
 	}
 	facts.Apply(d)
+	l.forgetHosts(d)
 	l.rowsOutside(d, first)
 	for i := range d.Hosts {
 		// While its OVSDB is heard, that is ahead of what it has made the database say.
@@ -219,6 +220,9 @@ func (l *loop) tick() {
 		if h.conn == nil && !h.lost && now.Sub(h.since) > l.c.cfg.LostAfter {
 			h.lost = true
 			l.judgeHeldBy(h.row.ID)
+		}
+		if h.conn != nil && now.Sub(h.beaten) > tellEvery {
+			l.tellSession(h, now)
 		}
 		if h.synced && now.Sub(h.audited) > l.c.cfg.AuditEvery {
 			h.audited = now

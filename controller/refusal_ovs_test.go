@@ -79,6 +79,8 @@ func (m *memory) Bind(_ context.Context, bs []signalbox.Binding) error {
 func (m *memory) Unbind(context.Context, []signalbox.Binding) error               { return nil }
 func (m *memory) SetStatus(context.Context, map[uuid.UUID]signalbox.Status) error { return nil }
 
+func (m *memory) SaveSessions(context.Context, map[uuid.UUID]signalbox.Session) error { return nil }
+
 func (m *memory) SetFloatingStatus(_ context.Context, st map[uuid.UUID]signalbox.Status) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

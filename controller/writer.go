@@ -27,6 +27,7 @@ type writer struct {
 
 type decisions struct {
 	hosts   map[signalbox.DatapathID]signalbox.Host
+	joined  map[uuid.UUID]signalbox.Session
 	unbinds map[signalbox.Binding]struct{}
 	binds   map[uuid.UUID]signalbox.Binding
 	places  map[uuid.UUID]uuid.UUID // router -> its gateway's host
@@ -37,6 +38,7 @@ type decisions struct {
 func newDecisions() decisions {
 	return decisions{
 		hosts:   map[signalbox.DatapathID]signalbox.Host{},
+		joined:  map[uuid.UUID]signalbox.Session{},
 		unbinds: map[signalbox.Binding]struct{}{},
 		binds:   map[uuid.UUID]signalbox.Binding{},
 		places:  map[uuid.UUID]uuid.UUID{},
@@ -46,7 +48,7 @@ func newDecisions() decisions {
 }
 
 func (d *decisions) empty() bool {
-	return len(d.hosts)+len(d.unbinds)+len(d.binds)+len(d.places)+len(d.silent)+len(d.known) == 0
+	return len(d.hosts)+len(d.joined)+len(d.unbinds)+len(d.binds)+len(d.places)+len(d.silent)+len(d.known) == 0
 }
 
 func (d *decisions) know(at hop, mac signalbox.MAC) {
@@ -75,6 +77,11 @@ func (w *writer) decide(f func(*decisions)) {
 
 func (w *writer) saveHost(h signalbox.Host) {
 	w.decide(func(d *decisions) { d.hosts[h.DatapathID] = h })
+}
+
+// session has the database say whether a host is connected.
+func (w *writer) session(h *host) {
+	w.decide(func(d *decisions) { d.joined[h.row.ID] = signalbox.Session{Up: h.conn != nil, Since: h.since} })
 }
 
 func (w *writer) unbind(b signalbox.Binding) {
@@ -159,6 +166,9 @@ func (w *writer) write(ctx context.Context, d decisions) error {
 			return err
 		}
 	}
+	if err := w.c.store.SaveSessions(ctx, d.joined); err != nil {
+		return err
+	}
 	if len(d.unbinds) > 0 {
 		if err := w.c.store.Unbind(ctx, slices.Collect(maps.Keys(d.unbinds))); err != nil {
 			return err
@@ -196,6 +206,7 @@ func neighboursOf(macs map[hop]signalbox.MAC) []signalbox.Neighbour {
 // overlay puts later decisions over those that could not be written.
 func (d *decisions) overlay(later decisions) {
 	maps.Copy(d.hosts, later.hosts)
+	maps.Copy(d.joined, later.joined)
 	for b := range later.unbinds {
 		d.unbinds[b] = struct{}{}
 		if d.binds[b.PortID] == b {

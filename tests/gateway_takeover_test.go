@@ -24,6 +24,7 @@ func TestGatewayHosts(t *testing.T) {
 	w.script(t, "the gateway host loses its mapping", mappingGoes)
 	w.script(t, "a planned move", plannedMove)
 	w.script(t, "no host has the external network", nobodyHasIt)
+	w.script(t, "agents are switched off and forgotten", agentsOfHosts)
 }
 
 // The longest outages that are allowed: with the detection of a dead host, and of a move that is asked for.

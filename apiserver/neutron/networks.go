@@ -20,7 +20,8 @@ type NetworkSpec struct {
 	MTU                            *int    // 0: as large as the type allows
 	Type, Physical                 *string // at create only
 	SegmentationID                 *int
-	Revision                       *int64 // at update: only if the row is still at this revision
+	ZoneHints                      *[]string // at create only
+	Revision                       *int64    // at update: only if the row is still at this revision
 }
 
 // Limits of an MTU: RFC 791 and RFC 8200.
@@ -62,7 +63,10 @@ func (s *Service) createNetwork(ctx context.Context, tx *store.Tx, c signalbox.C
 	*n = signalbox.Network{
 		ID: s.src.ID(), ProjectID: project, Name: or(spec.Name, ""), Description: or(spec.Description, ""),
 		AdminStateUp: or(spec.AdminStateUp, true), Shared: or(spec.Shared, false), External: or(spec.External, false),
-		Unsecured: !or(spec.PortSecurity, true), DNSDomain: or(spec.DNSDomain, ""),
+		Unsecured: !or(spec.PortSecurity, true), DNSDomain: or(spec.DNSDomain, ""), ZoneHints: or(spec.ZoneHints, nil),
+	}
+	if err := checkZones(n.ZoneHints); err != nil {
+		return err
 	}
 	if err := s.assignSegment(ctx, tx, n, spec); err != nil {
 		return err

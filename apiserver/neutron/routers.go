@@ -16,6 +16,7 @@ type RouterSpec struct {
 	ProjectID, Name, Description *string // ProjectID: at create only
 	AdminStateUp                 *bool
 	Gateway                      *GatewaySpec
+	ZoneHints                    *[]string
 	Routes                       *[]signalbox.Route // at update only: there are no interfaces before
 	Revision                     *int64
 }
@@ -36,7 +37,10 @@ func (s *Service) CreateRouters(ctx context.Context, c signalbox.Caller, specs [
 				return err
 			}
 			made[i] = signalbox.Router{ID: s.src.ID(), ProjectID: project, Name: or(spec.Name, ""),
-				Description: or(spec.Description, ""), AdminStateUp: or(spec.AdminStateUp, true)}
+				Description: or(spec.Description, ""), AdminStateUp: or(spec.AdminStateUp, true), ZoneHints: or(spec.ZoneHints, nil)}
+			if err := checkZones(made[i].ZoneHints); err != nil {
+				return err
+			}
 			if err := tx.InsertRouter(ctx, &made[i]); err != nil {
 				return err
 			}
@@ -83,11 +87,15 @@ func (s *Service) Routers(ctx context.Context, c signalbox.Caller, q Query) ([]s
 
 // UpdateRouter changes what the spec says.
 func (s *Service) UpdateRouter(ctx context.Context, c signalbox.Caller, id uuid.UUID, spec RouterSpec) (*signalbox.Router, error) {
+	if err := checkZones(or(spec.ZoneHints, nil)); err != nil {
+		return nil, err
+	}
 	return s.changeRouter(ctx, c, id, spec, func(r *signalbox.Router) {
 		set(&r.Name, spec.Name)
 		set(&r.Description, spec.Description)
 		set(&r.AdminStateUp, spec.AdminStateUp)
 		set(&r.Routes, spec.Routes)
+		set(&r.ZoneHints, spec.ZoneHints)
 	})
 }
 

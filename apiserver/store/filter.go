@@ -33,6 +33,10 @@ func (l listing) where(st *statement, q Query) *signalbox.Error {
 			st.and(hostFilter(st, values))
 			continue
 		}
+		if name == "ip_version" && l.resource == "network" {
+			st.and("EXISTS (SELECT FROM subnets v WHERE v.network_id = n.id AND " + anyOf(st, column{expr: "family(v.cidr)", typ: "bigint"}, values) + ")")
+			continue
+		}
 		if tagFilter(name) {
 			st.and(l.tagged(st, name, values))
 			continue
@@ -60,17 +64,23 @@ func (l listing) where(st *statement, q Query) *signalbox.Error {
 
 // anyOf is the condition that a column has one of the values.
 func anyOf(st *statement, col column, values []any) string {
-	possible := pq.StringArray{}
-	for _, v := range values {
-		if s, ok := valueText(col.typ, v); ok {
-			possible = append(possible, s)
-		}
-	}
+	possible := valueTexts(col.typ, values)
 	condition := col.expr + " = ANY(" + st.param(possible) + "::" + col.typ + "[])"
 	if col.sparse && !slices.Contains(possible, "") {
 		condition = col.expr + " <> '' AND " + condition
 	}
 	return condition
+}
+
+// valueTexts are those of a filter's values that can be of a PostgreSQL type.
+func valueTexts(typ string, values []any) pq.StringArray {
+	possible := pq.StringArray{}
+	for _, v := range values {
+		if s, ok := valueText(typ, v); ok {
+			possible = append(possible, s)
+		}
+	}
+	return possible
 }
 
 func tagFilter(name string) bool {

@@ -9,7 +9,7 @@ import (
 	"github.com/signalbox-sdn/signalbox"
 )
 
-const selectHost = `SELECT h.id, h.datapath_id, h.name, h.tunnel_ip, h.mappings, h.managed, h.datapath_type, h.mac FROM hosts h`
+const selectHost = `SELECT h.id, h.datapath_id, h.name, h.tunnel_ip, h.mappings, h.managed, h.datapath_type, h.mac, NOT h.admin_state_up AS closed FROM hosts h`
 
 type hostRow struct {
 	ID         uuid.UUID
@@ -20,11 +20,12 @@ type hostRow struct {
 	Managed    bool
 	Datapath   string `db:"datapath_type"`
 	MAC        mac
+	Closed     bool
 }
 
 func (r *hostRow) host() signalbox.Host {
 	return signalbox.Host{ID: r.ID, DatapathID: r.DatapathID.DatapathID, Name: r.Name, TunnelIP: r.TunnelIP.Addr,
-		Mappings: r.Mappings, Managed: r.Managed, Datapath: r.Datapath, MAC: r.MAC.MAC}
+		Mappings: r.Mappings, Managed: r.Managed, Datapath: r.Datapath, MAC: r.MAC.MAC, Closed: r.Closed}
 }
 
 func hosts(rows []hostRow) []signalbox.Host {

@@ -12,7 +12,7 @@ import (
 )
 
 const selectNetwork = `
-SELECT n.id, n.key, n.project_id, n.name, n.description, n.admin_state_up, n.shared_with, n.external_to, n.unsecured, n.mtu, n.dns_domain,
+SELECT n.id, n.key, n.project_id, n.name, n.description, n.admin_state_up, n.shared_with, n.external_to, n.unsecured, n.mtu, n.dns_domain, n.zone_hints,
        n.created_at, n.updated_at, n.revision, n.tags,
        coalesce(s.network_type, 'local') AS network_type, coalesce(s.physical, '') AS physical,
        coalesce(s.segmentation_id, 0) AS segmentation_id,
@@ -35,6 +35,7 @@ type networkRow struct {
 	Physical       string
 	SegmentationID int64 `db:"segmentation_id"`
 	Subnets        pq.StringArray
+	ZoneHints      pq.StringArray `db:"zone_hints"`
 	Tags           pq.StringArray
 	metaRow
 }
@@ -43,8 +44,8 @@ func (r *networkRow) network() (n signalbox.Network, err error) {
 	n = signalbox.Network{
 		ID: r.ID, Key: signalbox.NetworkKey(r.Key), ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
 		AdminStateUp: r.AdminStateUp, Unsecured: r.Unsecured, MTU: r.MTU, DNSDomain: r.DNSDomain,
-		Segment: signalbox.Segment{Type: signalbox.NetworkType(r.NetworkType), Physical: r.Physical, ID: uint32(r.SegmentationID)},
-		Tags:    tags(r.Tags), Meta: r.meta(),
+		Segment:   signalbox.Segment{Type: signalbox.NetworkType(r.NetworkType), Physical: r.Physical, ID: uint32(r.SegmentationID)},
+		ZoneHints: tags(r.ZoneHints), Tags: tags(r.Tags), Meta: r.meta(),
 	}
 	open(&n, r.SharedWith, r.ExternalTo)
 	n.Subnets, err = each(r.Subnets, uuid.Parse)
@@ -79,9 +80,9 @@ func open(n *signalbox.Network, sharedWith, externalTo pq.StringArray) {
 func (tx *Tx) InsertNetwork(ctx context.Context, n *signalbox.Network) error {
 	var got keyedMeta
 	err := tx.get(ctx, &got, `
-		INSERT INTO networks (id, project_id, name, description, admin_state_up, mtu, unsecured, dns_domain)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING key, created_at, updated_at, revision`,
-		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.MTU, n.Unsecured, n.DNSDomain)
+		INSERT INTO networks (id, project_id, name, description, admin_state_up, mtu, unsecured, dns_domain, zone_hints)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING key, created_at, updated_at, revision`,
+		n.ID, n.ProjectID, n.Name, n.Description, n.AdminStateUp, n.MTU, n.Unsecured, n.DNSDomain, hints(n.ZoneHints))
 	if err != nil {
 		return wrap("insert network", err)
 	}

@@ -11,7 +11,7 @@ import (
 
 const selectRouter = `
 SELECT r.id, r.key, r.project_id, r.name, r.description, r.admin_state_up, r.route_destinations, r.route_hops,
-       r.created_at, r.updated_at, r.revision, r.tags,
+       r.created_at, r.updated_at, r.revision, r.tags, r.zone_hints,
        g.port_id AS gateway_port_id, g.network_id AS gateway_network_id, coalesce(g.enable_snat, false) AS gateway_enable_snat,
        coalesce(g.zone, 0) AS gateway_zone, g.host_id AS gateway_host_id,
        ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = g.port_id ORDER BY a.ord) AS gateway_fixed_ips
@@ -27,6 +27,7 @@ type routerRow struct {
 	Destinations pq.StringArray `db:"route_destinations"`
 	Hops         pq.StringArray `db:"route_hops"`
 	Tags         pq.StringArray
+	ZoneHints    pq.StringArray `db:"zone_hints"`
 	gatewayRow
 	metaRow
 }
@@ -34,7 +35,7 @@ type routerRow struct {
 func (r *routerRow) router() (out signalbox.Router, err error) {
 	out = signalbox.Router{
 		ID: r.ID, Key: signalbox.RouterKey(r.Key), ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
-		AdminStateUp: r.AdminStateUp, Tags: tags(r.Tags), Meta: r.meta(),
+		AdminStateUp: r.AdminStateUp, ZoneHints: tags(r.ZoneHints), Tags: tags(r.Tags), Meta: r.meta(),
 	}
 	if out.Routes, err = readRoutes(r.Destinations, r.Hops); err != nil {
 		return out, err
@@ -48,9 +49,9 @@ func (tx *Tx) InsertRouter(ctx context.Context, r *signalbox.Router) error {
 	destinations, hops := routes(r.Routes)
 	var got keyedMeta
 	err := tx.get(ctx, &got, `
-		INSERT INTO routers (id, project_id, name, description, admin_state_up, route_destinations, route_hops)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING key, created_at, updated_at, revision`,
-		r.ID, r.ProjectID, r.Name, r.Description, r.AdminStateUp, destinations, hops)
+		INSERT INTO routers (id, project_id, name, description, admin_state_up, route_destinations, route_hops, zone_hints)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING key, created_at, updated_at, revision`,
+		r.ID, r.ProjectID, r.Name, r.Description, r.AdminStateUp, destinations, hops, hints(r.ZoneHints))
 	if err != nil {
 		return wrap("insert router", err)
 	}
@@ -113,9 +114,9 @@ func (tx *Tx) UpdateRouter(ctx context.Context, r *signalbox.Router) error {
 	var got metaRow
 	err := tx.get(ctx, &got, `
 		UPDATE routers SET project_id = $2, name = $3, description = $4, admin_state_up = $5, route_destinations = $6,
-		       route_hops = $7, updated_at = clock_timestamp(), revision = revision + 1
+		       route_hops = $7, zone_hints = $8, updated_at = clock_timestamp(), revision = revision + 1
 		WHERE id = $1 RETURNING created_at, updated_at, revision`,
-		r.ID, r.ProjectID, r.Name, r.Description, r.AdminStateUp, destinations, hops)
+		r.ID, r.ProjectID, r.Name, r.Description, r.AdminStateUp, destinations, hops, hints(r.ZoneHints))
 	if isNoRows(err) {
 		return notFound("update router", "router", r.ID)
 	} else if err != nil {

@@ -28,6 +28,7 @@ func Networks() *Resource[signalbox.Network] {
 		{Name: "provider:physical_network", Kind: text(64).showsNull(""), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return n.Segment.Physical }},
 		{Name: "provider:segmentation_id", Kind: integer(nil).showsNull(0), Access: Create | Update | Filter | AdminOnly, Value: func(n *N) any { return int(n.Segment.ID) }},
 	},
+		zoned(Create, func(n *N) []string { return n.ZoneHints }),
 		tagged(0, func(n *N) []string { return n.Tags }),
 		stamped(func(n *N) *signalbox.Meta { return &n.Meta }),
 	)}

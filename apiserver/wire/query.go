@@ -139,7 +139,7 @@ func (r *Resource[T]) Links(rows []T, p Page, here string, query url.Values) []L
 	if p.Limit == 0 || len(rows) == 0 {
 		return nil
 	}
-	id := r.attribute("id")
+	id := &r.Attributes[0]
 	link := func(rel string, row *T) Link {
 		q := url.Values{}
 		for key, values := range query {

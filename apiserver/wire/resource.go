@@ -43,8 +43,8 @@ type Attribute[T any] struct {
 
 // Resource is the attributes of a resource, in the order they are shown.
 type Resource[T any] struct {
-	Name, Collection string // "network", "networks"
-	Attributes       []Attribute[T]
+	Name, Collection string         // "network", "networks"
+	Attributes       []Attribute[T] // of what can be listed by pages, first the id
 }
 
 // Values are the attributes that a request gave, under their names (aliases resolved), each as the Go type of

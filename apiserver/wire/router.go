@@ -24,6 +24,7 @@ func Routers() *Resource[signalbox.Router] {
 		{Name: "external_gateway_info", Kind: gateway(), Access: Create | Update, AdminParts: gatewayAdminParts, Value: func(r *R) any { return gatewayOf(r.Gateway) }},
 		{Name: "routes", Kind: routes(maxRouterRoutes).takesNull([]signalbox.Route{}), Access: Update, Default: []signalbox.Route{}, Value: func(r *R) any { return r.Routes }},
 	},
+		zoned(Create|Update, func(r *R) []string { return r.ZoneHints }),
 		tagged(0, func(r *R) []string { return r.Tags }),
 		stamped(func(r *R) *signalbox.Meta { return &r.Meta }),
 	)}

@@ -1,4 +1,4 @@
--- How much projects may have, where that is not what the configuration says.
+-- How much projects may have, where that is not what the configuration says; and how hosts are, as operators see and say it.
 
 -- +goose Up
 
@@ -53,6 +53,27 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+ALTER TABLE hosts
+    ADD COLUMN description    text        NOT NULL DEFAULT '',
+    ADD COLUMN admin_state_up boolean     NOT NULL DEFAULT true, -- false: no router has its gateway here
+    ADD COLUMN created_at     timestamptz NOT NULL DEFAULT clock_timestamp();
+
+-- Whether the controller has a connection with a host's switch. It is written every half minute, and no news to anybody.
+CREATE TABLE sessions (
+    host_id  uuid PRIMARY KEY REFERENCES hosts ON DELETE CASCADE,
+    up       boolean NOT NULL,
+    began_at timestamptz NOT NULL, -- of the last one, by the controller's clock
+    seen_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 50);
+
+-- Availability zones that were asked for.
+ALTER TABLE networks ADD COLUMN zone_hints text[] NOT NULL DEFAULT '{}';
+ALTER TABLE routers  ADD COLUMN zone_hints text[] NOT NULL DEFAULT '{}';
+
 -- +goose Down
+ALTER TABLE routers  DROP COLUMN zone_hints;
+ALTER TABLE networks DROP COLUMN zone_hints;
+DROP TABLE sessions;
+ALTER TABLE hosts DROP COLUMN description, DROP COLUMN admin_state_up, DROP COLUMN created_at;
 DROP FUNCTION quota_admits, quota_used;
 DROP TABLE quotas;
