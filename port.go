@@ -64,6 +64,7 @@ type Port struct {
 	RouterID     uuid.UUID // of RoleRouterInterface and RoleRouterGateway; Nil for every other
 	Status       Status
 	Binding      *Binding // nil while no host holds the port
+	Zone         Zone     // of what conntrack knows of the port, no other port's of its host; 0 while no host holds it
 	// SecurityGroups are the groups that the port is in, in order of their ids. Only VIFs are in any.
 	SecurityGroups []uuid.UUID
 	Tags           []string // in order, each once

@@ -21,7 +21,8 @@ type Router struct {
 	Meta
 }
 
-// Zone is a conntrack zone, the same on every host: one for each router that translates addresses, so that two
+// Zone is a conntrack zone. Ports have theirs on their host, from 32768 on. Below that are routers', the same on every
+// host: one for each router that translates addresses, so that two
 // with the same addresses inside do not meet. 0 is none.
 type Zone uint16
 

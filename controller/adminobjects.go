@@ -101,7 +101,8 @@ func (c *Controller) hostsInOrder() []*host {
 func (l *loop) called(what string) (ids []uuid.UUID) {
 	facts := l.compiler.Facts
 	if id, err := uuid.Parse(what); err == nil {
-		if facts.Port(id) != nil || facts.Network(id) != nil || facts.Router(id) != nil || facts.FloatingIP(id) != nil || facts.Host(id) != nil {
+		if facts.Port(id) != nil || facts.Network(id) != nil || facts.Router(id) != nil || facts.FloatingIP(id) != nil || facts.Host(id) != nil ||
+			facts.SecurityGroupOf(id) != nil {
 			return []uuid.UUID{id}
 		}
 		return nil
@@ -118,6 +119,11 @@ func (l *loop) called(what string) (ids []uuid.UUID) {
 	}
 	for id, r := range facts.Routers() {
 		if r.Name == what {
+			ids = append(ids, id)
+		}
+	}
+	for id, g := range facts.SecurityGroups() {
+		if g.Name == what {
 			ids = append(ids, id)
 		}
 	}

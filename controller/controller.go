@@ -64,6 +64,9 @@ type Config struct {
 	// the gateways there move to other hosts; 1.5 s. A host that has not come since the controller began
 	// has LostAfter.
 	GatewayLostAfter time.Duration
+
+	// EnableSecurityGroup lets ports send and receive what their security groups allow, and nothing else. Without, they may all.
+	EnableSecurityGroup bool
 }
 
 func (c *Config) defaults() {

@@ -105,6 +105,9 @@ func (l *loop) nameOfObject(id uuid.UUID) named {
 	if h := facts.Host(id); h != nil {
 		return named{h.Name, ""}
 	}
+	if g := facts.SecurityGroupOf(id); g != nil {
+		return named{g.Name, g.ProjectID}
+	}
 	return named{}
 }
 

@@ -34,6 +34,8 @@ type loop struct {
 	again         []repetition              // what is to be done again
 	translations  map[uuid.UUID]translation // of the same
 	retouched     map[uuid.UUID]struct{}    // those whose translation may have changed in this turn
+	zones         map[uuid.UUID]portZone    // where each port's connections are remembered
+	vacated       []portZone                // in this turn
 	settled       bool                      // translations are known, so that a change is one
 
 	began    time.Time // when hosts could begin to come
@@ -42,7 +44,7 @@ type loop struct {
 }
 
 func newLoop(c *Controller) *loop {
-	return &loop{
+	l := &loop{
 		c:        c,
 		compiler: flowpipeline.NewCompiler(),
 		ports:    newPortIndex(),
@@ -63,7 +65,12 @@ func newLoop(c *Controller) *loop {
 		claims:        map[uuid.UUID][]claim{},
 		translations:  map[uuid.UUID]translation{},
 		retouched:     map[uuid.UUID]struct{}{},
+		zones:         map[uuid.UUID]portZone{},
 	}
+	if c.cfg.EnableSecurityGroup {
+		l.compiler.Facts.EnforceGroups()
+	}
+	return l
 }
 
 // run takes what happened, as much of it as there is, and then settles: compiles and sends the differences.
@@ -138,6 +145,14 @@ func (l *loop) rows(d *signalbox.Delta) {
 	facts.Apply(d)
 	l.forgetHosts(d)
 	l.rowsOutside(d, first)
+	if d.Full {
+		for port := range l.zones {
+			touched[port] = struct{}{} // those that are gone
+		}
+	}
+	for port := range touched {
+		l.rezone(port)
+	}
 	for i := range d.Hosts {
 		// While its OVSDB is heard, that is ahead of what it has made the database say.
 		if h := l.hosts[d.Hosts[i].DatapathID]; h != nil && h.manager == nil {
@@ -196,6 +211,7 @@ func (l *loop) settle() {
 		l.begin(h)
 	}
 	l.retranslate()
+	l.clearZones()
 	for id := range l.unjudged {
 		l.judge(id)
 	}

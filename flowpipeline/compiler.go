@@ -27,6 +27,10 @@ const (
 	NeighboursUnit                 // who is known on an external network, on a host that has it
 	SharedUnit                     // a MAC that ports share, on a host that has or routes to their network
 	FloatingUnit                   // a floating IP on the host that translates it
+	GuardUnit                      // what security groups need that a host's ports are in; children: the groups, and those that their rules name
+	GroupUnit                      // a group that a port of the host is in
+	PeersUnit                      // a group that such a group's rules name; children: its members' addresses
+	PeerUnit                       // an address of a member
 	unitKinds
 )
 
@@ -34,7 +38,7 @@ const (
 type Unit struct {
 	Host uuid.UUID
 	Kind UnitKind
-	ID   uuid.UUID // of the router, network, port, shared MAC or floating IP; Nil for HostUnit
+	ID   uuid.UUID // of the router, network, port, shared MAC, floating IP, group or member's address; Nil for HostUnit and GuardUnit
 }
 
 // Compiled is what a unit comes to.

@@ -25,6 +25,7 @@ const (
 	worldEnds     = 5 // interfaces of routers: ports with numbers after the others'
 	worldFloating = 4 // behind those are the routers' gateway ports, and behind these the floating IPs' own
 	worldOutside  = 3 // neighbours
+	worldGroups   = 4
 
 	firstGateway  = worldPorts + worldEnds
 	firstFloating = firstGateway + worldRouters
@@ -44,19 +45,26 @@ type world struct {
 	routers  map[uuid.UUID]*signalbox.Router
 	floating map[uuid.UUID]*signalbox.FloatingIP
 	heard    map[uuid.UUID]*signalbox.Neighbour
+	groups   map[uuid.UUID]*signalbox.SecurityGroup
+	rules    signalbox.RuleKey // how many there have been
+	guarded  bool
 	switches map[uuid.UUID]*Switch
 	joined   map[uuid.UUID]bool
 	held     map[uuid.UUID]map[flow.Cookie]flow.Flow
 	meters   map[uuid.UUID]map[uint32]flow.RateLimit
 }
 
-func newWorld() *world {
-	return &world{c: NewCompiler(),
+func newWorld(guarded bool) *world {
+	w := &world{c: NewCompiler(), guarded: guarded, groups: map[uuid.UUID]*signalbox.SecurityGroup{},
 		hosts: map[uuid.UUID]*signalbox.Host{}, networks: map[uuid.UUID]*signalbox.Network{},
 		subnets: map[uuid.UUID]*signalbox.Subnet{}, ports: map[uuid.UUID]*signalbox.Port{},
 		routers: map[uuid.UUID]*signalbox.Router{}, floating: map[uuid.UUID]*signalbox.FloatingIP{},
 		heard: map[uuid.UUID]*signalbox.Neighbour{}, switches: map[uuid.UUID]*Switch{}, joined: map[uuid.UUID]bool{},
 		held: map[uuid.UUID]map[flow.Cookie]flow.Flow{}, meters: map[uuid.UUID]map[uint32]flow.RateLimit{}}
+	if guarded {
+		w.c.Facts.EnforceGroups()
+	}
+	return w
 }
 
 func id(kind string, n int) uuid.UUID { return idOf(kind, fmt.Sprint(n)) }
@@ -126,7 +134,7 @@ func (w *world) drawPort(t *rapid.T, n int) {
 	what := ""
 	if old := w.ports[p.ID]; old != nil {
 		*p = *old
-		what = rapid.SampledFrom([]string{"up", "name", "mac", "network", "addresses", "place", "place", "role", "pairs", "pairs", "open"}).Draw(t, "what")
+		what = rapid.SampledFrom([]string{"up", "name", "mac", "network", "addresses", "place", "place", "role", "pairs", "pairs", "open", "groups", "groups", "zone"}).Draw(t, "what")
 	}
 	if what == "" || what == "up" {
 		p.AdminStateUp = mostly(t, "up")
@@ -154,10 +162,23 @@ func (w *world) drawPort(t *rapid.T, n int) {
 		}
 	}
 	if what == "" || what == "place" {
-		p.Binding = nil
+		p.Binding, p.Zone = nil, 0
 		if mostly(t, "bound") {
 			p.Binding = &signalbox.Binding{PortID: p.ID, HostID: id("host", rapid.IntRange(0, worldHosts-1).Draw(t, "on")),
 				Interface: fmt.Sprint(rapid.SampledFrom([]string{"tap", "vnet"}).Draw(t, "prefix"), n)}
+		}
+	}
+	if what == "" || what == "place" || what == "zone" {
+		if p.Binding != nil && mostly(t, "zoned") {
+			p.Zone = signalbox.Zone(0x8000 + n + 100*rapid.IntRange(0, 1).Draw(t, "zone"))
+		}
+	}
+	if what == "" || what == "groups" {
+		p.SecurityGroups = nil
+		for g := range worldGroups {
+			if rapid.Bool().Draw(t, "in") {
+				p.SecurityGroups = append(p.SecurityGroups, id("security_group", g))
+			}
 		}
 	}
 	if what == "role" {
@@ -171,6 +192,53 @@ func (w *world) drawPort(t *rapid.T, n int) {
 	}
 	w.ports[p.ID] = p
 	w.c.Facts.Apply(&signalbox.Delta{Ports: []signalbox.Port{*p}})
+}
+
+// drawGroup draws a group, or other rules of one that is there. A rule never changes: another has another key.
+func (w *world) drawGroup(t *rapid.T, n int) {
+	g := &signalbox.SecurityGroup{ID: id("security_group", n), Key: signalbox.GroupKey(n + 1), Name: rapid.StringN(0, 3, 3).Draw(t, "name")}
+	if old := w.groups[g.ID]; old != nil {
+		for _, rule := range old.Rules {
+			if mostly(t, "stays") {
+				g.Rules = append(g.Rules, rule)
+			}
+		}
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "rules") {
+		rule := drawRule(t)
+		if !slices.ContainsFunc(g.Rules, func(other signalbox.SecurityGroupRule) bool { return other.Effect() == rule.Effect() }) {
+			w.rules++
+			rule.ID, rule.Key = id("rule", int(w.rules)), w.rules
+			g.Rules = append(g.Rules, rule)
+		}
+	}
+	w.groups[g.ID] = g
+	w.c.Facts.Apply(&signalbox.Delta{SecurityGroups: []signalbox.SecurityGroup{*g}})
+}
+
+func drawRule(t *rapid.T) signalbox.SecurityGroupRule {
+	rule := signalbox.SecurityGroupRule{Direction: rapid.SampledFrom([]signalbox.Direction{signalbox.Ingress, signalbox.Egress}).Draw(t, "direction"),
+		EtherType: rapid.SampledFrom([]signalbox.EtherType{signalbox.IPv4, signalbox.IPv4, signalbox.IPv6}).Draw(t, "family"),
+		Protocol:  rapid.SampledFrom([]signalbox.Protocol{"", "tcp", "udp", "icmp", "0", "47"}).Draw(t, "protocol"),
+		PortMin:   signalbox.NoPort, PortMax: signalbox.NoPort}
+	switch {
+	case rule.Protocol.HasPorts() && mostly(t, "ports"):
+		rule.PortMin = rapid.SampledFrom([]int{0, 1, 53, 80, 1000}).Draw(t, "first")
+		rule.PortMax = rule.PortMin + rapid.SampledFrom([]int{0, 1, 27, 1000, 65535 - rule.PortMin}).Draw(t, "more")
+	case rule.Protocol.HasTypes() && mostly(t, "type"):
+		rule.PortMin = rapid.SampledFrom([]int{0, 8, 128}).Draw(t, "type")
+		rule.PortMax = rapid.SampledFrom([]int{signalbox.NoPort, 0}).Draw(t, "code")
+	}
+	switch remote := rapid.SampledFrom([]string{"", "group", "10.0.0.0/24", "10.0.0.30/31", "0.0.0.0/0"}).Draw(t, "remote"); {
+	case remote == "group":
+		rule.RemoteGroupID = id("security_group", rapid.IntRange(0, worldGroups-1).Draw(t, "of"))
+	case remote == "":
+	case rule.EtherType == signalbox.IPv6:
+		rule.RemotePrefix = netip.MustParsePrefix(rapid.SampledFrom([]string{"::/0", "2001:db8::/64", "2001:db8::3/128"}).Draw(t, "block"))
+	default:
+		rule.RemotePrefix = netip.MustParsePrefix(remote)
+	}
+	return rule
 }
 
 // drawPairs gives a port pairs: of MACs and addresses that are nobody's, another's, or its own.
@@ -404,6 +472,9 @@ func (w *world) populate(t *rapid.T) {
 		w.drawSubnet(t, n, 4)
 		w.drawSubnet(t, n, 6)
 	}
+	for n := range worldGroups {
+		w.drawGroup(t, n)
+	}
 	for n := range worldPorts {
 		w.drawPort(t, n)
 	}
@@ -449,6 +520,7 @@ func (w *world) drop(kind signalbox.Kind, n int) {
 	delete(w.routers, ref.ID)
 	delete(w.floating, ref.ID)
 	delete(w.heard, ref.ID)
+	delete(w.groups, ref.ID)
 	w.c.Facts.Apply(&signalbox.Delta{Gone: []signalbox.Ref{ref}})
 }
 
@@ -461,7 +533,8 @@ func (w *world) change(t *rapid.T) {
 	end := rapid.IntRange(0, worldEnds-1).Draw(t, "end")
 	floating := rapid.IntRange(0, worldFloating-1).Draw(t, "floating")
 	neighbour := rapid.IntRange(0, worldOutside-1).Draw(t, "neighbour")
-	switch rapid.IntRange(0, 50).Draw(t, "change") {
+	group := rapid.IntRange(0, worldGroups-1).Draw(t, "group")
+	switch rapid.IntRange(0, 58).Draw(t, "change") {
 	case 0:
 		w.drawHost(t, host)
 	case 1, 2:
@@ -514,6 +587,13 @@ func (w *world) change(t *rapid.T) {
 		delete(w.floating, id("floatingip", floating))
 		delete(w.heard, id("neighbour", neighbour))
 		w.c.Facts.Apply(w.delta())
+	case 42, 43, 44, 45:
+		w.drawGroup(t, group)
+	case 46:
+		w.drop(signalbox.KindSecurityGroup, group)
+	case 47:
+		delete(w.groups, id("security_group", group))
+		w.c.Facts.Apply(w.delta())
 	default:
 		w.drawPort(t, port)
 	}
@@ -542,12 +622,18 @@ func (w *world) delta() *signalbox.Delta {
 	for _, n := range w.heard {
 		d.Neighbours = append(d.Neighbours, *n)
 	}
+	for _, g := range w.groups {
+		d.SecurityGroups = append(d.SecurityGroups, *g)
+	}
 	return d
 }
 
 // fromNothing compiles the world as it is, told in another order each time.
 func (w *world) fromNothing() *Compiler {
 	c := NewCompiler()
+	if w.guarded {
+		c.Facts.EnforceGroups()
+	}
 	d := w.delta()
 	rand.Shuffle(len(d.Ports), func(i, j int) { d.Ports[i], d.Ports[j] = d.Ports[j], d.Ports[i] })
 	for host := range w.joined {
@@ -642,7 +728,7 @@ func (w *world) indexesAre(t *rapid.T, want *Facts) {
 	for name, pair := range map[string][2]any{
 		"members": {got.members, want.members}, "present": {got.present, want.present}, "ends": {got.ends, want.ends},
 		"joined": {got.joined, want.joined}, "keys": {got.keys, want.keys}, "blocks": {got.blocks, want.blocks},
-		"outside": {got.outside, want.outside}, "voices": {got.voices, want.voices},
+		"outside": {got.outside, want.outside}, "voices": {got.voices, want.voices}, "groups": {got.groups, want.groups},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			t.Fatalf("%s is\n%v\nand from nothing\n%v", name, pair[0], pair[1])
@@ -677,7 +763,7 @@ func (w *world) meterIsThere(t *rapid.T, host uuid.UUID, f *flow.Flow) {
 // wants, and the sum of the changes leads there.
 func TestAnyHistoryEqualsACompileFromNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld()
+		w := newWorld(mostly(t, "guarded"))
 		w.populate(t)
 		w.check(t)
 		for range rapid.IntRange(1, 14).Draw(t, "steps") {

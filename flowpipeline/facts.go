@@ -49,6 +49,8 @@ type Facts struct {
 	floating map[uuid.UUID]*signalbox.FloatingIP
 	outside  outside
 	voices   voices
+	groups   groups
+	guarded  bool
 
 	changed func(Fact)
 }
@@ -73,26 +75,31 @@ type Fact struct {
 type factKind uint8
 
 const (
-	factHost       factKind = iota + 1 // a host's row
-	factNetwork                        // a network's row
-	factSubnet                         // a subnet's row
-	factPort                           // a port's row, its addresses and its binding
-	factMembers                        // a network's members
-	factPresence                       // which networks have a port on a host
-	factSwitch                         // a switch's tunnel and patch ports
-	factInterfaces                     // which interfaces of a switch nobody knows
-	factInterface                      // one interface of a switch
-	factMTU                            // a network's MTU
-	factRouter                         // a router's row
-	factEnds                           // which interfaces a router has
-	factJoined                         // which routers have an interface or a gateway on a network
-	factBlocks                         // which subnets a network has
-	factFloating                       // a floating IP's row
-	factNeighbours                     // who is known on an external network
-	factOutlets                        // which routers' addresses a host translates
-	factTranslated                     // which host translates which of a router's floating IPs
-	factShared                         // which MACs ports of a network share
-	factHolders                        // which ports share a MAC
+	factHost            factKind = iota + 1 // a host's row
+	factNetwork                             // a network's row
+	factSubnet                              // a subnet's row
+	factPort                                // a port's row, its addresses and its binding
+	factMembers                             // a network's members
+	factPresence                            // which networks have a port on a host
+	factSwitch                              // a switch's tunnel and patch ports
+	factInterfaces                          // which interfaces of a switch nobody knows
+	factInterface                           // one interface of a switch
+	factMTU                                 // a network's MTU
+	factRouter                              // a router's row
+	factEnds                                // which interfaces a router has
+	factJoined                              // which routers have an interface or a gateway on a network
+	factBlocks                              // which subnets a network has
+	factFloating                            // a floating IP's row
+	factNeighbours                          // who is known on an external network
+	factOutlets                             // which routers' addresses a host translates
+	factTranslated                          // which host translates which of a router's floating IPs
+	factShared                              // which MACs ports of a network share
+	factHolders                             // which ports share a MAC
+	factGroupsOn                            // which security groups ports of a host are in
+	factGroup                               // a security group's row
+	factGroupKey                            // whether there is a security group
+	factMemberAddresses                     // which addresses the members of a security group have
+	factMemberAddress                       // whether any has one of them
 )
 
 // NewFacts is an empty set of facts. changed may be nil.
@@ -117,6 +124,7 @@ func NewFacts(changed func(Fact)) *Facts {
 		floating: map[uuid.UUID]*signalbox.FloatingIP{},
 		outside:  newOutside(),
 		voices:   newVoices(),
+		groups:   newGroups(),
 		changed:  changed,
 	}
 }
@@ -137,6 +145,9 @@ func (f *Facts) Apply(d *signalbox.Delta) {
 	}
 	for i := range d.Routers {
 		f.SetRouter(&d.Routers[i])
+	}
+	for i := range d.SecurityGroups {
+		f.SetSecurityGroup(&d.SecurityGroups[i])
 	}
 	for i := range d.Ports {
 		f.SetPort(&d.Ports[i])
@@ -160,6 +171,7 @@ func (f *Facts) dropUnnamed(d *signalbox.Delta) {
 	dropMissing(f, f.outside.neighbours, signalbox.KindNeighbour, named)
 	dropMissing(f, f.floating, signalbox.KindFloatingIP, named)
 	dropMissing(f, f.ports, signalbox.KindPort, named)
+	dropMissing(f, f.groups.rows, signalbox.KindSecurityGroup, named)
 	dropMissing(f, f.routers, signalbox.KindRouter, named)
 	dropMissing(f, f.subnets, signalbox.KindSubnet, named)
 	dropMissing(f, f.networks, signalbox.KindNetwork, named)
@@ -200,6 +212,7 @@ func (f *Facts) Drop(ref signalbox.Ref) {
 			f.leave(p)
 			f.unplug(p)
 			f.hush(p)
+			f.enlist(p, -1)
 		}
 		drop(f, f.ports, factPort, ref.ID)
 		f.seatFloating(ref.ID)
@@ -213,6 +226,11 @@ func (f *Facts) Drop(ref signalbox.Ref) {
 		f.dropFloatingIP(ref.ID)
 	case signalbox.KindNeighbour:
 		f.dropNeighbour(ref.ID)
+	case signalbox.KindSecurityGroup:
+		if f.groups.rows[ref.ID] != nil {
+			f.changed(Fact{kind: factGroupKey, id: ref.ID})
+		}
+		drop(f, f.groups.rows, factGroup, ref.ID)
 	}
 }
 
@@ -280,15 +298,21 @@ func (f *Facts) SetPort(p *signalbox.Port) {
 			f.hush(old)
 			f.raise(p)
 		}
+		if !sameMembership(old, p) {
+			f.enlist(p, +1)
+			f.enlist(old, -1)
+		}
 	} else {
 		f.plug(p)
 		f.raise(p)
+		f.enlist(p, +1)
 	}
 	f.join(p)
 	set(f, f.ports, factPort, p.ID, p, func(a, b *signalbox.Port) bool {
 		return a.Key == b.Key && a.NetworkID == b.NetworkID && a.AdminStateUp == b.AdminStateUp && a.MAC == b.MAC &&
 			a.Role == b.Role && a.RouterID == b.RouterID && a.Unsecured == b.Unsecured &&
-			slices.Equal(a.FixedIPs, b.FixedIPs) && slices.Equal(a.Pairs, b.Pairs) && sameBinding(a.Binding, b.Binding)
+			slices.Equal(a.FixedIPs, b.FixedIPs) && slices.Equal(a.Pairs, b.Pairs) && sameBinding(a.Binding, b.Binding) &&
+			a.Zone == b.Zone && slices.Equal(a.SecurityGroups, b.SecurityGroups)
 	})
 	f.seatFloating(p.ID)
 }

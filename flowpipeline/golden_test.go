@@ -64,6 +64,9 @@ func (w *topology) printHost(b *strings.Builder, c *Compiler, name string) {
 	fmt.Fprintf(b, "host %s\n", name)
 	flows := c.Flows(host, nil)
 	for _, table := range Tables() {
+		if guards(table.ID) && !w.guarded {
+			continue
+		}
 		fmt.Fprintf(b, "\n  table %d %s: %s\n", table.ID, table.Name, table.Asks)
 		for _, f := range flows {
 			if f.Table == table.ID {

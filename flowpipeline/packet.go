@@ -25,6 +25,7 @@ const (
 const (
 	dhcpServer  = 67
 	dhcpClient  = 68
+	dhcp6Client = 546
 	dhcp6Server = 547
 )
 
@@ -39,7 +40,10 @@ const (
 
 // ICMPv6 types.
 const (
+	mldQuery               = 130 // RFC 2710
 	mldReport              = 131 // RFC 2710
+	mldDone                = 132 // RFC 2710
+	routerSolicitation     = 133 // RFC 4861
 	routerAdvertisement    = 134 // RFC 4861, with the next three
 	neighbourSolicitation  = 135
 	neighbourAdvertisement = 136

@@ -142,6 +142,45 @@ func (r *Reader) SharedMAC(id uuid.UUID) (network uuid.UUID, mac signalbox.MAC, 
 	return m.network, m.mac, sortedIDs(maps.Keys(m.ports))
 }
 
+// Guarded reports whether security groups are enforced, which never changes.
+func (r *Reader) Guarded() bool { return r.facts.guarded }
+
+// GroupsOn is the security groups that ports of a host are in, in the order of their ids.
+func (r *Reader) GroupsOn(host uuid.UUID) []uuid.UUID {
+	r.note(Fact{kind: factGroupsOn, id: host})
+	return sortedIDs(maps.Keys(r.facts.groups.held[host]))
+}
+
+// Group is a security group's row, or nil. Only its key and its rules may be read: other columns change unseen.
+func (r *Reader) Group(id uuid.UUID) *signalbox.SecurityGroup {
+	r.note(Fact{kind: factGroup, id: id})
+	return r.facts.groups.rows[id]
+}
+
+// GroupKey is a security group's key; 0 when there is no such group. Its rules are not read by that.
+func (r *Reader) GroupKey(id uuid.UUID) signalbox.GroupKey {
+	r.note(Fact{kind: factGroupKey, id: id})
+	if g := r.facts.groups.rows[id]; g != nil {
+		return g.Key
+	}
+	return 0
+}
+
+// MemberAddresses is the ids of the addresses that members of a security group have, in order.
+func (r *Reader) MemberAddresses(group uuid.UUID) []uuid.UUID {
+	r.note(Fact{kind: factMemberAddresses, id: group})
+	return sortedIDs(maps.Keys(r.facts.groups.members[group]))
+}
+
+// MemberAddress is one of these, and its group; false when no member has it any more. An id never stands for another.
+func (r *Reader) MemberAddress(id uuid.UUID) (group uuid.UUID, addr netip.Prefix, ok bool) {
+	r.note(Fact{kind: factMemberAddress, id: id})
+	if m := r.facts.groups.addrs[id]; m != nil {
+		return m.group, m.addr, true
+	}
+	return uuid.Nil, addr, false
+}
+
 // Members is a network's ports in the order of their ids.
 func (r *Reader) Members(network uuid.UUID) []Member {
 	r.note(Fact{kind: factMembers, id: network})

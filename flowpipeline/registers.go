@@ -22,10 +22,17 @@ var (
 	Routed = flow.Subfield{Field: flow.Reg3, Off: 1, Len: 1}
 	// Larger is 1 when the packet does not fit into the network that it is routed to. From size to nexthop.
 	Larger = flow.Subfield{Field: flow.Reg3, Off: 2, Len: 1}
+	// Allowed is 1 when a rule of a security group lets the packet pass. From rule to sent or received.
+	Allowed = flow.Subfield{Field: flow.Reg3, Off: 3, Len: 1}
+	// Inbound is 1 when the packet's connection was made by somebody else to the watched port, and 0 when that made it. From
+	// sending or receiving to rule.
+	Inbound = flow.Subfield{Field: flow.Reg3, Off: 4, Len: 1}
 	// Piece is the part of a network's flood list that is being read. From switching to flood.
 	Piece = flow.Subfield{Field: flow.Reg3, Off: 16, Len: 16}
 	// Punt says to the controller why it gets a packet: a PuntReason. From the table that punts to the packet-in.
 	Punt = flow.Subfield{Field: flow.Reg4, Off: 0, Len: 8}
+	// Protocol is the IP protocol of the packet's connection. From tuple to rule.
+	Protocol = flow.Subfield{Field: flow.Reg4, Off: 8, Len: 8}
 	// Router is the router that has the packet: its signalbox.RouterKey; 0: none. From switching to
 	// departure, or to the packet-in.
 	Router = flow.Subfield{Field: flow.Reg5, Off: 0, Len: 32}
@@ -38,6 +45,24 @@ var (
 	// Egress is the network that the packet is routed to: its signalbox.NetworkKey; Network stays the one
 	// that it came from, until it departs. From routing to departure, or to the packet-in.
 	Egress = flow.Subfield{Field: flow.Reg7, Off: 0, Len: 32}
+	// Group is the security group, of those that the watched port is in, whose rules are being read: its
+	// signalbox.GroupKey. From membership to rule.
+	Group = flow.Subfield{Field: flow.Reg9, Off: 0, Len: 32}
+	// PeerGroup is the group that rules name as the other end, and that the peer is being looked for in; 0: rules that name
+	// none are being read. From group to rule.
+	PeerGroup = flow.Subfield{Field: flow.Reg10, Off: 0, Len: 32}
+	// Zone is the conntrack zone of the watched port, the sender's first and then the receiver's: its signalbox.Zone. From
+	// classify to allowed, and from receiving to admitted.
+	Zone = flow.Subfield{Field: flow.Reg11, Off: 0, Len: 16}
+	// Service is the port that the packet's connection was made to; of ICMP the type and, in the low byte, the code. From
+	// tuple to rule.
+	Service = flow.Subfield{Field: flow.Reg11, Off: 16, Len: 16}
+	// Peer is the address of the other end of the packet's connection; an IPv4 address is in the last register. From tuple to
+	// rule.
+	Peer = [4]flow.Subfield{
+		{Field: flow.Reg12, Off: 0, Len: 32}, {Field: flow.Reg13, Off: 0, Len: 32},
+		{Field: flow.Reg14, Off: 0, Len: 32}, {Field: flow.Reg15, Off: 0, Len: 32},
+	}
 )
 
 // Registers is every named subfield, by name.
@@ -46,7 +71,9 @@ func Registers() map[string]flow.Subfield {
 		"network": Network, "source_port": SourcePort, "target_port": TargetPort,
 		"fabric": Fabric, "routed": Routed, "larger": Larger, "piece": Piece, "punt": Punt,
 		"router": Router, "next_hop": NextHop, "egress": Egress,
-		"plain": Plain,
+		"plain": Plain, "allowed": Allowed, "inbound": Inbound, "protocol": Protocol,
+		"group": Group, "peer_group": PeerGroup, "zone": Zone, "service": Service,
+		"peer0": Peer[0], "peer1": Peer[1], "peer2": Peer[2], "peer3": Peer[3],
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // Table 0, classify: where did this come from?
 //
 // Told:    nothing but the packet, and for a tunnel its key.
-// Leaves:  Network; SourcePort of a port of this host, or Fabric of anything else.
+// Leaves:  Network; SourcePort of a port of this host, and its Zone if it is watched, or Fabric of anything else.
 // Onwards: a port's packets to ethernet, the fabric's to switching. What nobody is known for is dropped;
 //          from an interface that waits for its port to be found, a few packets go to the controller.
 
@@ -28,12 +28,16 @@ func classifyPort(d *draft, p *port) {
 	if p.at.OFPort == 0 {
 		return
 	}
-	d.add(TableClassify, classifyKnown,
-		flow.Match{flow.IsNum(flow.InPort, p.at.OFPort), flow.IsNum(flow.VLANVID, untagged)},
-		"is the way in from "+p.at.Name,
+	actions := []flow.Action{
 		flow.Load{Dst: Network, Value: flow.Num(p.key)},
 		flow.Load{Dst: SourcePort, Value: flow.Num(uint64(p.Key))},
-		flow.Goto{Table: TableEthernet})
+	}
+	if p.watched() {
+		actions = append(actions, p.inZone())
+	}
+	d.add(TableClassify, classifyKnown,
+		flow.Match{flow.IsNum(flow.InPort, p.at.OFPort), flow.IsNum(flow.VLANVID, untagged)},
+		"is the way in from "+p.at.Name, append(actions, flow.Goto{Table: TableEthernet})...)
 	if p.segment.Type.OnPhysical() && p.uplink != 0 {
 		match := append(p.onUplink(), flow.Is(flow.EthSrc, flow.Ethernet(p.MAC)))
 		d.add(TableClassify, classifyEcho, match, "drops from "+p.segment.Physical+" what only this host's "+p.MAC.String()+" can have sent")

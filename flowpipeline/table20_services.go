@@ -13,7 +13,8 @@ import (
 // Leaves:  nothing new; a punted packet carries Punt.
 // Onwards: an ARP request for a known address turns round as its reply, but for one that a pair of another port
 //          names: whoever has it now will answer. A DHCP request goes to the
-//          controller, within the port's rate, and what is for DNS at a DHCP server's address to names. All else goes to switching; so does neighbour discovery, which
+//          controller, within the port's rate, and what is for DNS at a DHCP server's address to names. All else goes to
+//          switching, by sending where security groups are enforced; so does neighbour discovery, which
 //          reaches its target by multicast: OVS cannot write a whole advertisement without fields that
 //          this pipeline has no other use for.
 

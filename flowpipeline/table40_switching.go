@@ -13,7 +13,7 @@ import (
 //
 // Told:    Network, Fabric; Routed, when a router has put the packet on this network.
 // Leaves:  TargetPort of a port of this host; Router, where the MAC is a router's.
-// Onwards: to output; out to another host's port; to router, or from an external network to arrival; group
+// Onwards: to output, by receiving where security groups are enforced; out to another host's port; to router, or from an external network to arrival; group
 //          addresses to flood. Nothing from the fabric goes back to it, or to a router: the sender's host has
 //          routed it already, unless it left that to the router's gateway host, this one. No MAC is
 //          learned and none is flooded for: an unknown one is dropped. A MAC that address pairs let several ports
@@ -53,7 +53,7 @@ func switchLocal(d *draft, p *port) {
 		return
 	}
 	d.add(TableSwitching, switchKnown, flow.Match{p.is(), flow.Is(flow.EthDst, flow.Ethernet(p.MAC))},
-		"is on this host", flow.Load{Dst: TargetPort, Value: flow.Num(uint64(p.Key))}, flow.Goto{Table: TableOutput})
+		"is on this host", flow.Load{Dst: TargetPort, Value: flow.Num(uint64(p.Key))}, flow.Goto{Table: p.delivery()})
 }
 
 // switchRemote says whether a port of another host can be reached from this one. On a physical network
@@ -156,7 +156,7 @@ func switchShared(d *draft, r *Reader, n *network, id uuid.UUID, mac signalbox.M
 	here, away = here[:min(len(here), mostCopies)], away[:min(len(away), mostCopies)]
 	var copies []flow.Action
 	for _, key := range here {
-		copies = append(copies, flow.Load{Dst: TargetPort, Value: flow.Num(uint64(key))}, flow.Resubmit{Table: TableOutput})
+		copies = append(copies, flow.Load{Dst: TargetPort, Value: flow.Num(uint64(key))}, flow.Resubmit{Table: n.delivery()})
 	}
 	match := flow.Match{n.is(), flow.Is(flow.EthDst, flow.Ethernet(mac))}
 	if n.uplink != 0 && len(copies) > 0 {

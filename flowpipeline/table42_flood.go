@@ -16,7 +16,7 @@ import (
 //
 // Told:    Network, Piece.
 // Leaves:  TargetPort, for each copy to a port of this host.
-// Onwards: each copy to output, or out to another host or the physical network. To where the packet came
+// Onwards: each copy to output, by receiving where security groups are enforced, or out to another host or the physical network. To where the packet came
 //          from nothing is copied: OpenFlow itself leaves the input port out.
 //
 // A network's list is cut into pieces, because a flow has room for some 1,600 copies (64 KB of actions),
@@ -104,7 +104,7 @@ func floodLocal(d *draft, n *network, piece uint64, ports []signalbox.PortKey) {
 	}
 	actions := make([]flow.Action, 0, 2*len(ports))
 	for _, key := range ports {
-		actions = append(actions, flow.Load{Dst: TargetPort, Value: flow.Num(uint64(key))}, flow.Resubmit{Table: TableOutput})
+		actions = append(actions, flow.Load{Dst: TargetPort, Value: flow.Num(uint64(key))}, flow.Resubmit{Table: n.delivery()})
 	}
 	d.add(TableFlood, 100, n.piece(piece), "copies to this host's "+plural(len(ports), "port"), actions...)
 }

@@ -14,3 +14,11 @@ func outputPort(d *draft, p *port) {
 			"is the way out to "+p.at.Name, flow.Output{Port: p.at.OFPort})
 	}
 }
+
+// delivery is where packets go that are for a port of this host.
+func (n *network) delivery() uint8 {
+	if n.guarded {
+		return TableReceiving
+	}
+	return TableOutput
+}

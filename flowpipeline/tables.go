@@ -7,34 +7,53 @@ import (
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
-// The tables, in the order of a packet's walk. The numbers are static and have gaps: conntrack and the
-// sender's rules fit before switching, NAT around routing, the receiver's rules before output. A routed
+// The tables, in the order of a packet's walk. The numbers are static and have gaps. A routed
 // packet goes from departure back to switching, once for each router; its TTL ends that. What comes for an
 // address that is translated here goes from switching by arrival to router.
+//
+// Where security groups are enforced, sending to permitted ask what the sender's groups allow, and receiving to admitted
+// what the receiver's do. Both ask tuple to rule, from which the packet comes back with an answer.
 const (
-	TableClassify  uint8 = 0
-	TableEthernet  uint8 = 10
-	TableSource    uint8 = 12
-	TableNeighbour uint8 = 14
-	TableServices  uint8 = 20
-	TableNames     uint8 = 22
-	TableOutside   uint8 = 30
-	TableSwitching uint8 = 40
-	TableFlood     uint8 = 42
-	TableArrival   uint8 = 44
-	TableInward    uint8 = 46
-	TableInside    uint8 = 48
-	TableRouter    uint8 = 50
-	TableEcho      uint8 = 52
-	TableRouting   uint8 = 54
-	TableSize      uint8 = 56
-	TableExit      uint8 = 60
-	TableOutward   uint8 = 62
-	TableNextHop   uint8 = 64
-	TableDeparture uint8 = 66
-	TableRefusal   uint8 = 68
-	TableOutput    uint8 = 90
+	TableClassify   uint8 = 0
+	TableEthernet   uint8 = 10
+	TableSource     uint8 = 12
+	TableNeighbour  uint8 = 14
+	TableServices   uint8 = 20
+	TableNames      uint8 = 22
+	TableOutside    uint8 = 30
+	TableSending    uint8 = 32
+	TableSent       uint8 = 34
+	TablePermitted  uint8 = 36
+	TableSwitching  uint8 = 40
+	TableFlood      uint8 = 42
+	TableArrival    uint8 = 44
+	TableInward     uint8 = 46
+	TableInside     uint8 = 48
+	TableRouter     uint8 = 50
+	TableEcho       uint8 = 52
+	TableRouting    uint8 = 54
+	TableSize       uint8 = 56
+	TableExit       uint8 = 60
+	TableOutward    uint8 = 62
+	TableNextHop    uint8 = 64
+	TableDeparture  uint8 = 66
+	TableRefusal    uint8 = 68
+	TableReceiving  uint8 = 70
+	TableDelivery   uint8 = 72
+	TableReceived   uint8 = 74
+	TableAdmitted   uint8 = 76
+	TableTuple      uint8 = 80
+	TableMembership uint8 = 82
+	TableGroup      uint8 = 84
+	TablePeer       uint8 = 86
+	TableRule       uint8 = 88
+	TableOutput     uint8 = 90
 )
+
+// guards reports whether a table is there only where security groups are enforced.
+func guards(table uint8) bool {
+	return table >= TableSending && table <= TablePermitted || table >= TableReceiving && table <= TableRule
+}
 
 // Table is a table's contract: every flow is held to it when it is made.
 type Table struct {
@@ -90,7 +109,7 @@ func Tables() []Table {
 	return []Table{
 		{TableClassify, "classify", "where did this come from?",
 			fields{flow.InPort, flow.TunID, flow.VLANVID, flow.EthSrc},
-			[]flow.Subfield{Network, SourcePort, Fabric, Punt},
+			[]flow.Subfield{Network, SourcePort, Fabric, Punt, Zone},
 			tables{TableEthernet, TableOutside, TableSwitching}, []verb{toController, metered, tagged}, nil},
 		{TableEthernet, "ethernet", "may this port send from this MAC?",
 			fields{flow.Reg1, flow.EthSrc},
@@ -108,7 +127,7 @@ func Tables() []Table {
 		{TableServices, "services", "does the switch, or the controller, answer this?",
 			fields{flow.Reg0, flow.Reg1, flow.EthSrc, flow.EthType, flow.ARPOp, flow.ARPTPA, flow.IPv4Dst, flow.IPProto, flow.TCPDst, flow.UDPSrc, flow.UDPDst},
 			append([]flow.Subfield{Punt}, whole(flow.EthSrc, flow.EthDst, flow.ARPOp, flow.ARPSHA, flow.ARPTHA, flow.ARPSPA, flow.ARPTPA)...),
-			tables{TableNames, TableSwitching}, []verb{toAsker, toController, metered}, []flow.Action{flow.Goto{Table: TableSwitching}}},
+			tables{TableNames, TableSending, TableSwitching}, []verb{toAsker, toController, metered}, []flow.Action{flow.Goto{Table: TableSwitching}}},
 		{TableNames, "names", "may this port ask the controller for names?",
 			fields{flow.Reg1},
 			nil,
@@ -117,14 +136,26 @@ func Tables() []Table {
 			fields{flow.Reg0, flow.EthType, flow.ARPOp, flow.ARPSPA, flow.ARPTPA},
 			append([]flow.Subfield{Punt}, whole(flow.EthSrc, flow.EthDst, flow.ARPOp, flow.ARPSHA, flow.ARPTHA, flow.ARPSPA, flow.ARPTPA, flow.VLANVID)...),
 			tables{TableSwitching}, []verb{toAsker, toController, metered, tagged}, []flow.Action{flow.Goto{Table: TableSwitching}}},
+		{TableSending, "sending", "is what this port sends to be watched?",
+			fields{flow.Reg1, flow.EthType, flow.IPProto, flow.UDPSrc, flow.UDPDst, flow.ICMPv6Type},
+			nil,
+			tables{TableSent, TableSwitching}, []verb{tracked}, nil},
+		{TableSent, "sent", "who made its connection?",
+			fields{flow.EthType, flow.CTState, flow.IPFrag},
+			[]flow.Subfield{Inbound},
+			tables{TablePermitted, TableTuple}, nil, nil},
+		{TablePermitted, "permitted", "do the sender's groups allow it?",
+			fields{flow.Reg3, flow.EthType, flow.CTState, flow.IPFrag},
+			[]flow.Subfield{Allowed},
+			tables{TableSwitching}, []verb{tracked}, nil},
 		{TableSwitching, "switching", "where is this MAC, on this network?",
 			fields{flow.Reg0, flow.Reg3, flow.EthDst},
 			append([]flow.Subfield{TargetPort, Piece, Router, Fabric}, whole(flow.InPort, flow.TunID, flow.TunDst, flow.VLANVID, flow.EthSrc)...),
-			tables{TableFlood, TableArrival, TableRouter, TableOutput}, []verb{toPort, tagged, untracked}, nil},
+			tables{TableFlood, TableArrival, TableRouter, TableReceiving, TableOutput}, []verb{toPort, tagged, untracked}, nil},
 		{TableFlood, "flood", "who gets a copy?",
 			fields{flow.Reg0, flow.Reg3},
 			append([]flow.Subfield{TargetPort}, whole(flow.TunID, flow.TunDst, flow.VLANVID)...),
-			tables{TableOutput}, []verb{toPort, tagged}, nil},
+			tables{TableReceiving, TableOutput}, []verb{toPort, tagged}, nil},
 		{TableArrival, "arrival", "which of the router's outer addresses is this for?",
 			fields{flow.Reg5, flow.EthType, flow.IPv4Dst, flow.IPProto, flow.IPTTL, flow.ICMPType, flow.ICMPCode},
 			append([]flow.Subfield{NextHop, Plain, Larger, Punt}, whole(flow.EthSrc, flow.EthDst, flow.IPv4Src, flow.IPv4Dst, flow.IPTTL, flow.ICMPType)...),
@@ -173,6 +204,42 @@ func Tables() []Table {
 			fields{flow.Reg1, flow.Reg5},
 			nil,
 			nil, []verb{toController, metered}, nil},
+		{TableReceiving, "receiving", "is what this port receives to be watched?",
+			fields{flow.Reg2},
+			[]flow.Subfield{Zone},
+			tables{TableDelivery, TableOutput}, nil, nil},
+		{TableDelivery, "delivery", "which connection of the receiver is it of?",
+			fields{flow.EthType, flow.IPProto, flow.UDPSrc, flow.UDPDst, flow.ICMPv6Type},
+			nil,
+			tables{TableReceived, TableOutput}, []verb{tracked}, nil},
+		{TableReceived, "received", "who made that?",
+			fields{flow.EthType, flow.CTState, flow.IPFrag},
+			[]flow.Subfield{Inbound},
+			tables{TableAdmitted, TableTuple}, nil, nil},
+		{TableAdmitted, "admitted", "do the receiver's groups allow it?",
+			fields{flow.Reg3, flow.EthType, flow.CTState, flow.IPFrag},
+			[]flow.Subfield{Allowed},
+			tables{TableOutput}, []verb{tracked}, nil},
+		{TableTuple, "tuple", "what is its connection, and who is the other end?",
+			fields{flow.Reg3, flow.EthType, flow.CTState, flow.CTProto},
+			append([]flow.Subfield{Peer[3], Protocol, Service, upperService, lowerService}, whole(flow.XXReg3)...),
+			tables{TableMembership}, nil, nil},
+		{TableMembership, "membership", "which groups is the watched port in?",
+			fields{flow.Reg11},
+			[]flow.Subfield{Group},
+			tables{TableGroup}, nil, nil},
+		{TableGroup, "group", "which groups do this one's rules name?",
+			fields{flow.Reg9},
+			[]flow.Subfield{PeerGroup},
+			tables{TablePeer, TableRule}, nil, nil},
+		{TablePeer, "peer", "is the other end in that one?",
+			fields{flow.Reg10, flow.EthType, flow.Reg12, flow.Reg13, flow.Reg14, flow.Reg15},
+			nil,
+			tables{TableRule}, nil, nil},
+		{TableRule, "rule", "does a rule allow it?",
+			fields{flow.Reg3, flow.Reg4, flow.Reg9, flow.Reg10, flow.Reg11, flow.EthType, flow.Reg12, flow.Reg13, flow.Reg14, flow.Reg15},
+			[]flow.Subfield{Allowed},
+			nil, nil, nil},
 		{TableOutput, "output", "which interface is this port?",
 			fields{flow.Reg2},
 			nil,
@@ -265,7 +332,7 @@ func (c *contract) allows(a flow.Action) bool {
 	case flow.Meter:
 		return c.may(metered)
 	case flow.CT:
-		return a.Table > c.ID && c.leadsTo(a.Table) && c.may(tracked)
+		return (a.Table == flow.Stay || a.Table > c.ID && c.leadsTo(a.Table)) && c.may(tracked)
 	case flow.CTClear:
 		return c.may(untracked)
 	case flow.PushVLAN, flow.PopVLAN:

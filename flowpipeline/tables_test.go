@@ -186,4 +186,6 @@ func TestAPortThatComesChangesOnePiece(t *testing.T) {
 	}
 }
 
-func isRegister(f flow.Field) bool { return f >= flow.Reg0 && f <= flow.Reg7 || f == flow.Reg8 }
+func isRegister(f flow.Field) bool {
+	return f >= flow.Reg0 && f <= flow.Reg7 || f >= flow.Reg8 && f <= flow.Reg15
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,10 +31,14 @@ import (
 //	open vm1                                    its security is off
 //	neighbour ext 203.0.113.254 52:54:00:00:00:fe
 //	unknown a vnet9 19                          an interface that nobody knows
+//	guard                                       security groups are enforced
+//	group web
+//	rule web ingress tcp 80 90 v4 10.0.0.0/24   protocol, ports or type and code, family, remote; "-": any, @web: a group
+//	member vm1 web                              and more groups
 //
 // A line that ends in "down" has admin_state_up false, a network's that ends in "mtu 1400" an MTU. Addresses
 // are joined by commas, "-" is none; a port without "on" is not bound. Keys are given out in the order of
-// lines: networks and routers from 0x1, ports from 0x11. Host a has MAC 0e:00:00:00:00:01, and so on. The
+// lines: networks, routers, groups and rules from 0x1, ports from 0x11. Bound ports have zones, 0x8000 and their key. Host a has MAC 0e:00:00:00:00:01, and so on. The
 // router's interface on blue is a port called main-blue, its gateway main-ext; a floating IP and its own port are called
 // by the address.
 type topology struct {
@@ -48,6 +53,8 @@ type topology struct {
 	switches map[string]*Switch
 	names    map[uuid.UUID]string
 	order    []string // ports
+	group    map[string]*signalbox.SecurityGroup
+	guarded  bool
 }
 
 func idOf(kind, name string) uuid.UUID {
@@ -67,7 +74,8 @@ func parseTopology(t testing.TB, path, text string) *topology {
 	t.Helper()
 	w := &topology{host: map[string]*signalbox.Host{}, network: map[string]*signalbox.Network{},
 		subnet: map[string]*signalbox.Subnet{}, port: map[string]*signalbox.Port{},
-		router: map[string]*signalbox.Router{}, floating: map[string]*signalbox.FloatingIP{}, switches: map[string]*Switch{}, names: map[uuid.UUID]string{}}
+		router: map[string]*signalbox.Router{}, floating: map[string]*signalbox.FloatingIP{}, switches: map[string]*Switch{}, names: map[uuid.UUID]string{},
+		group: map[string]*signalbox.SecurityGroup{}}
 	lines := bufio.NewScanner(strings.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		line, _, _ := strings.Cut(lines.Text(), "#")
@@ -86,6 +94,10 @@ func (w *topology) read(words []string) (err error) {
 			err = fmt.Errorf("%v: %v", words, r)
 		}
 	}()
+	if words[0] == "guard" {
+		w.guarded = true
+		return nil
+	}
 	up := true
 	if words[len(words)-1] == "down" {
 		up, words = false, words[:len(words)-1]
@@ -147,6 +159,7 @@ func (w *topology) read(words []string) (err error) {
 		if len(words) > 5 {
 			on, tap := words[6], words[7]
 			p.Binding = &signalbox.Binding{PortID: p.ID, HostID: idOf("host", on), Interface: tap}
+			p.Zone = signalbox.Zone(0x8000 + p.Key)
 			if len(words) > 8 {
 				w.switches[on].Interfaces[tap] = Interface{Name: tap, OFPort: number(words[8])}
 			}
@@ -202,6 +215,17 @@ func (w *topology) read(words []string) (err error) {
 		p.Pairs = append(p.Pairs, pair)
 	case "open":
 		w.port[name].Unsecured = true
+	case "group":
+		g := &signalbox.SecurityGroup{ID: idOf("group", name), Key: signalbox.GroupKey(len(w.group) + 1), Name: name}
+		w.group[name], w.names[g.ID] = g, name
+	case "rule":
+		g := w.group[name]
+		g.Rules = append(g.Rules, readRule(g, words[2:]))
+		w.names[g.Rules[len(g.Rules)-1].ID] = "of " + name
+	case "member":
+		for _, g := range words[2:] {
+			w.port[name].SecurityGroups = append(w.port[name].SecurityGroups, idOf("group", g))
+		}
 	case "neighbour":
 		w.heard = append(w.heard, signalbox.Neighbour{ID: idOf("neighbour", words[2]), NetworkID: idOf("network", name),
 			Addr: netip.MustParseAddr(words[2]), MAC: signalbox.MustMAC(words[3])})
@@ -211,6 +235,31 @@ func (w *topology) read(words []string) (err error) {
 		return fmt.Errorf("%q is not a thing of a topology", words[0])
 	}
 	return nil
+}
+
+// readRule reads what a rule says; its key is made of its group's and its number there.
+func readRule(g *signalbox.SecurityGroup, words []string) signalbox.SecurityGroupRule {
+	rule := signalbox.SecurityGroupRule{ID: idOf("rule", g.Name+" "+strings.Join(words, " ")), Key: signalbox.RuleKey(int(g.Key)*100 + len(g.Rules)), GroupID: g.ID,
+		Direction: signalbox.Direction(words[0]), PortMin: signalbox.NoPort, PortMax: signalbox.NoPort, EtherType: signalbox.IPv4}
+	if words[1] != "-" {
+		rule.Protocol = signalbox.Protocol(words[1])
+	}
+	if words[2] != "-" {
+		rule.PortMin = int(number(words[2]))
+	}
+	if words[3] != "-" {
+		rule.PortMax = int(number(words[3]))
+	}
+	if words[4] == "v6" {
+		rule.EtherType = signalbox.IPv6
+	}
+	switch remote := words[5]; {
+	case remote[0] == '@':
+		rule.RemoteGroupID = idOf("group", remote[1:])
+	case remote != "-":
+		rule.RemotePrefix = netip.MustParsePrefix(remote)
+	}
+	return rule
 }
 
 // bare makes a port that is bound to nothing.
@@ -262,12 +311,20 @@ func (w *topology) delta() *signalbox.Delta {
 		d.FloatingIPs = append(d.FloatingIPs, *f)
 	}
 	d.Neighbours = w.heard
+	for _, g := range w.group {
+		row := *g
+		row.Rules = slices.Clone(g.Rules)
+		d.SecurityGroups = append(d.SecurityGroups, row)
+	}
 	return d
 }
 
 // compile compiles the topology from nothing.
 func (w *topology) compile() *Compiler {
 	c := NewCompiler()
+	if w.guarded {
+		c.Facts.EnforceGroups()
+	}
 	c.Facts.Apply(w.delta())
 	for _, name := range w.hosts {
 		c.Facts.SetSwitch(idOf("host", name), w.switches[name])

@@ -33,6 +33,14 @@ func Compile(u Unit, r *Reader) Compiled {
 		return compileShared(u, r)
 	case FloatingUnit:
 		return compileFloating(u, r)
+	case GuardUnit:
+		return compileGuard(u, r)
+	case GroupUnit:
+		return compileGroup(u, r)
+	case PeersUnit:
+		return compilePeers(u, r)
+	case PeerUnit:
+		return compilePeer(u, r)
 	}
 	panic("flowpipeline: a unit of no known kind")
 }
@@ -57,6 +65,12 @@ func (d *draft) add(table uint8, priority uint16, match flow.Match, phrase strin
 func compileHost(u Unit, r *Reader) Compiled {
 	d := &draft{kind: "host", id: u.Host}
 	for _, t := range Tables() {
+		switch {
+		case guards(t.ID) && !r.Guarded():
+			continue
+		case t.ID == TableServices && r.Guarded():
+			t.Miss = []flow.Action{flow.Goto{Table: TableSending}}
+		}
 		d.add(t.ID, 0, nil, t.missed()+" what no other flow is for", t.Miss...)
 	}
 	classifyUnknown(d, r, u.Host)
@@ -75,6 +89,9 @@ func compileHost(u Unit, r *Reader) Compiled {
 	d.adopt(u.Host, GatewayUnit, outlets)
 	d.adopt(u.Host, NetworkUnit, here)
 	d.adopt(u.Host, FarNetworkUnit, far)
+	if r.Guarded() {
+		d.adopt(u.Host, GuardUnit, []uuid.UUID{uuid.Nil})
+	}
 	return d.out
 }
 
@@ -91,6 +108,7 @@ type network struct {
 	key     uint64
 	segment signalbox.Segment
 	uplink  uint32 // the port towards other hosts: a tunnel or patch port; 0: there is none
+	guarded bool   // security groups are enforced
 }
 
 // readNetwork is false when the network carries nothing: it is not there, or its admin state is down.
@@ -99,7 +117,7 @@ func readNetwork(r *Reader, host, id uuid.UUID) (network, bool) {
 	if row == nil || !row.AdminStateUp {
 		return network{}, false
 	}
-	n := network{host: host, key: uint64(row.Key), segment: row.Segment}
+	n := network{host: host, key: uint64(row.Key), segment: row.Segment, guarded: r.Guarded()}
 	switch t := row.Segment.Type; {
 	case t.Tunnelled():
 		n.uplink, _ = r.TunnelPort(host, t)
@@ -277,6 +295,9 @@ func compileLocalPort(d *draft, r *Reader, p *port) {
 		admitRefusals(d, p)
 	}
 	outputPort(d, p)
+	if p.guarded {
+		watchPort(d, r, p)
+	}
 }
 
 // addresses is the port's addresses of one family, in the order of its row.

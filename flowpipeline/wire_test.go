@@ -27,8 +27,10 @@ type wire struct {
 	who  map[signalbox.MAC]string // has a MAC
 }
 
-func newWire(t *testing.T, path string) *wire {
-	w := &wire{newLab(t, loadTopology(t, path)), map[string]int{}, map[signalbox.MAC]string{}}
+func newWire(t *testing.T, path string) *wire { return newWireOf(t, loadTopology(t, path)) }
+
+func newWireOf(t *testing.T, of *topology) *wire {
+	w := &wire{newLab(t, of), map[string]int{}, map[signalbox.MAC]string{}}
 	for name, p := range w.port {
 		w.who[p.MAC] = name
 	}

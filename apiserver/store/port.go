@@ -18,7 +18,7 @@ const (
 SELECT p.id, p.key, p.network_id, p.project_id, p.name, p.description, p.admin_state_up, p.mac, p.device_id, p.device_owner,
        p.role, p.router_id, p.status, p.created_at, p.updated_at, p.revision, p.tags,
        p.unsecured, p.pair_macs, p.pair_prefixes, p.dhcp_options, p.host, p.vnic_type, p.profile, p.dns_name,
-       b.host_id, b.interface, b.bound_by,
+       b.host_id, b.interface, b.bound_by, b.zone,
        ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips,
        ARRAY(SELECT m.group_id::text FROM port_security_groups m WHERE m.port_id = p.id ORDER BY m.group_id) AS security_groups`
 
@@ -50,6 +50,7 @@ type portRow struct {
 	HostID       uuid.NullUUID `db:"host_id"`
 	Interface    sql.NullString
 	BoundBy      sql.NullString `db:"bound_by"`
+	Zone         sql.NullInt32
 	FixedIPs     pq.StringArray `db:"fixed_ips"`
 	Tags         pq.StringArray
 	Groups       pq.StringArray `db:"security_groups"`
@@ -67,6 +68,7 @@ func (r *portRow) port() (p signalbox.Port, err error) {
 	if r.HostID.Valid {
 		p.Binding = &signalbox.Binding{PortID: r.ID, HostID: r.HostID.UUID, Interface: r.Interface.String,
 			By: signalbox.BoundBy(r.BoundBy.String)}
+		p.Zone = signalbox.Zone(r.Zone.Int32)
 	}
 	if p.FixedIPs, err = each(r.FixedIPs, readFixedIP); err != nil {
 		return p, err

@@ -38,6 +38,8 @@ type config struct {
 	UnderlayMTU         int    `yaml:"underlay_mtu"`
 	Quotas              list   `yaml:"quotas"`
 
+	EnableSecurityGroup bool `yaml:"enable_security_group"`
+
 	DHCPLease  time.Duration `yaml:"dhcp_lease"`
 	DNSDomain  string        `yaml:"dns_domain"`
 	DNSServers list          `yaml:"dns_servers"`
@@ -122,6 +124,7 @@ var (
 		{"ovsdb-listen", "where hosts' OVSDB connects (ovs-vsctl set-manager tcp:…)"},
 		{"ovsdb-port", "where hosts' OVSDB listens (ovs-vsctl set-manager ptcp:…)"},
 		{"admin-listen", "the operator's endpoint; keep it on loopback"},
+		{"enable-security-group", "true: ports may send and receive what their security groups allow, and nothing else"},
 		{"dhcp-lease", "lease time that DHCP gives, as 24h"},
 		{"dns-servers", "resolvers to ask for names that are not ours: ADDRESS or ADDRESS:PORT"},
 	}

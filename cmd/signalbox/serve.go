@@ -170,5 +170,7 @@ func serveController(ctx context.Context, c *config, db *store.DB, log *slog.Log
 		Lease:       c.DHCPLease,
 		Domain:      domain,
 		DNSServers:  resolvers,
+
+		EnableSecurityGroup: c.EnableSecurityGroup,
 	}, db, log).Run(ctx, ls)
 }

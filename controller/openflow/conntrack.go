@@ -14,7 +14,6 @@ import (
 // Flags of NXAST_CT and NXAST_NAT, and what an NXAST_NAT carries.
 const (
 	conntrackCommit = 1 << 0
-	noRecirculation = 255 // as a table
 
 	natSource      = 1 << 0
 	natDestination = 1 << 1
@@ -31,13 +30,25 @@ func appendConntrack(b []byte, a flow.CT) ([]byte, error) {
 	if a.Commit {
 		flags = conntrackCommit
 	}
-	if a.Table == noRecirculation {
-		return b, errors.New("a ct goes on in a table below 255")
+	if a.Table == flow.Stay && !a.Commit {
+		return b, errors.New("a ct that does not commit goes on in a table")
+	}
+	var field uint32 // that the zone comes from: none
+	zone := uint16(a.Zone)
+	if from := a.ZoneFrom; from != (flow.Subfield{}) {
+		code, err := subfieldCode(from)
+		switch {
+		case err != nil:
+			return b, err
+		case from.Len != 16 || a.Zone != 0:
+			return b, fmt.Errorf("a zone from %s: it takes 16 bits, and no other zone", from)
+		}
+		field, zone = code.header(), uint16(from.Off)<<6|uint16(from.Len-1)
 	}
 	b = appendNicira(b, 24, niciraConntrack)
 	b = binary.BigEndian.AppendUint16(b, flags)
-	b = append(b, 0, 0, 0, 0) // the zone comes from no field
-	b = binary.BigEndian.AppendUint16(b, uint16(a.Zone))
+	b = binary.BigEndian.AppendUint32(b, field)
+	b = binary.BigEndian.AppendUint16(b, zone)
 	b = append(b, a.Table, 0, 0, 0, 0, 0) // padding, no helper
 	b, err := appendNAT(b, a)
 	b[start+3] = uint8(len(b) - start) // at most 24+24

@@ -81,7 +81,7 @@ func libraryAction(t testing.TB, a flow.Action) of.Action {
 		return of.NewNXActionRegMove(uint16(a.Src.Len), uint16(a.Src.Off), uint16(a.Dst.Off),
 			libraryField(t, nxmName(a.Src.Field), false), libraryField(t, nxmName(a.Dst.Field), false))
 	case flow.CT:
-		return libraryConntrack(a)
+		return libraryConntrack(t, a)
 	case flow.Load:
 		if a.Dst.Field == flow.InPort {
 			return of.NewNXActionRegLoad(of.NewNXRangeByOfsNBits(0, 16).ToOfsBits(), libraryField(t, "NXM_OF_IN_PORT", false), a.Value.Lo)
@@ -98,8 +98,11 @@ func libraryAction(t testing.TB, a flow.Action) of.Action {
 	return nil
 }
 
-func libraryConntrack(a flow.CT) of.Action {
+func libraryConntrack(t testing.TB, a flow.CT) of.Action {
 	ct := of.NewNXActionConnTrack().ZoneImm(uint16(a.Zone)).Table(a.Table)
+	if from := a.ZoneFrom; from != (flow.Subfield{}) {
+		ct.ZoneRange(libraryField(t, nxmName(from.Field), false), of.NewNXRangeByOfsNBits(int(from.Off), int(from.Len)))
+	}
 	if a.Commit {
 		ct.Commit()
 	}
@@ -232,7 +235,10 @@ func TestFlowsWithoutAFormInOpenFlowAreRefused(t *testing.T) {
 		"a move from no field":             {flow.Move{Src: flow.NoField.Whole(), Dst: flow.Reg1.Whole()}},
 		"an answer of more than one bit":   {flow.CheckLarger{Dst: flow.Reg0.Whole()}},
 		"a load of a large in port":        {flow.Load{Dst: flow.InPort.Whole(), Value: flow.Num(1 << 16)}},
-		"a CT that comes back nowhere":     {flow.CT{Table: 255}},
+		"a CT that comes back nowhere":     {flow.CT{Table: flow.Stay}},
+		"a CT with two zones":              {flow.CT{Zone: 1, ZoneFrom: part(flow.Reg0, 0, 16)}},
+		"a zone of other than 16 bits":     {flow.CT{ZoneFrom: part(flow.Reg0, 0, 15)}},
+		"a zone from no field":             {flow.CT{ZoneFrom: part(flow.NumFields, 0, 16)}},
 		"a NAT that is not committed":      {flow.CT{NAT: flow.SourceNAT(v4)}},
 		"a NAT to IPv6":                    {flow.CT{Commit: true, NAT: flow.SourceNAT(v6)}},
 		"a NAT to no address":              {flow.CT{Commit: true, NAT: flow.NAT{Kind: flow.NATDst}}},

@@ -65,6 +65,22 @@ var fieldCodes = [flow.NumFields]oxm{
 	flow.CTState:    {classNicira, 105, 4},
 	flow.CTZone:     {classNicira, 106, 2},
 	flow.CTMark:     {classNicira, 107, 4},
+	flow.Reg9:       {classNicira, 9, 4},
+	flow.Reg10:      {classNicira, 10, 4},
+	flow.Reg11:      {classNicira, 11, 4},
+	flow.Reg12:      {classNicira, 12, 4},
+	flow.Reg13:      {classNicira, 13, 4},
+	flow.Reg14:      {classNicira, 14, 4},
+	flow.Reg15:      {classNicira, 15, 4},
+	flow.XXReg3:     {classNicira, 114, 16},
+	flow.CTProto:    {classNicira, 119, 1},
+	flow.CTIPv4Src:  {classNicira, 120, 4},
+	flow.CTIPv4Dst:  {classNicira, 121, 4},
+	flow.CTIPv6Src:  {classNicira, 122, 16},
+	flow.CTIPv6Dst:  {classNicira, 123, 16},
+	flow.CTPortSrc:  {classNicira, 124, 2},
+	flow.CTPortDst:  {classNicira, 125, 2},
+	flow.IPFrag:     {classNicira, 26, 1},
 }
 
 // actionCodes are the older numbers that some fields also have. Open vSwitch gives loads and moves back

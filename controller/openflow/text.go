@@ -180,8 +180,13 @@ func niciraOf(subtype uint16, c *cursor) flow.Action {
 	case niciraConntrack:
 		// Only without a translation: with one it is shown by its bytes, which is little to lose.
 		flags, zoneField, zone, table := c.u16(), c.u32(), c.u16(), c.u8()
-		if c.skip(5); flags&^conntrackCommit == 0 && zoneField == 0 && len(c.b) == 0 && table != noRecirculation && !c.short {
-			return flow.CT{Table: table, Zone: signalbox.Zone(zone), Commit: flags&conntrackCommit != 0}
+		ct, known := flow.CT{Table: table, Zone: signalbox.Zone(zone), Commit: flags&conntrackCommit != 0}, true
+		if zoneField != 0 {
+			ct.Zone = 0
+			ct.ZoneFrom, known = subfieldOf(zoneField, zone>>6, zone&0x3f+1)
+		}
+		if c.skip(5); known && flags&^conntrackCommit == 0 && len(c.b) == 0 && (table != flow.Stay || ct.Commit) && !c.short {
+			return ct
 		}
 	}
 	return nil

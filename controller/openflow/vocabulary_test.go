@@ -67,6 +67,14 @@ func everyMatch() []flow.Match {
 		{flow.IsNum(flow.CTState, 0)},
 		{flow.CTIs(flow.CTTracked|flow.CTEst|flow.CTReply, flow.CTInvalid|flow.CTNew), flow.IsMasked(flow.CTMark, flow.Num(2), flow.Num(0xff))},
 		{isIPv4, isTCP, flow.CTIs(flow.CTSNAT|flow.CTDNAT, flow.CTRel)},
+		{isIPv4, flow.FirstFragment},
+		{isIPv6, flow.LaterFragment},
+		{flow.IsNum(flow.Reg9, 9), flow.IsNum(flow.Reg10, 10), flow.IsNum(flow.Reg11, 11), flow.IsNum(flow.Reg12, 12),
+			flow.IsNum(flow.Reg13, 13), flow.IsNum(flow.Reg14, 14), flow.IsMasked(flow.Reg15, flow.Num(0x0a000000), flow.Num(0xff000000))},
+		{isIPv4, flow.CTIs(flow.CTTracked, flow.CTInvalid), flow.IsNum(flow.CTProto, 6), flow.Is(flow.CTIPv4Src, testAddr), flow.IsMasked(flow.CTIPv4Dst, testAddr, prefix(24)),
+			flow.IsNum(flow.CTPortSrc, 7), flow.IsNum(flow.CTPortDst, 8)},
+		{isIPv6, flow.CTIs(flow.CTTracked|flow.CTEst, 0), flow.IsNum(flow.CTProto, 58), flow.Is(flow.CTIPv6Src, testSix), flow.Is(flow.CTIPv6Dst, testSix),
+			flow.IsMasked(flow.CTPortDst, flow.Num(8), flow.Num(0xff))},
 	}
 }
 
@@ -137,6 +145,13 @@ func everyAction() []struct {
 		{flow.Match{isIPv4}, list{flow.CT{Table: 9}}},
 		{flow.Match{isIPv4}, list{flow.CT{Zone: 7, Table: 9, NAT: flow.KeepNAT()}, flow.CT{Commit: true, Zone: 65535, NAT: flow.KeepNAT()}, flow.CT{Commit: true, Zone: 1, Table: 3}}},
 		{flow.Match{isIPv4}, list{flow.CT{Commit: true, Zone: 7, Table: 9, NAT: flow.SourceNAT(public)}, flow.Goto{Table: 10}}},
+		{flow.Match{isIPv6}, list{flow.CT{Table: 9, ZoneFrom: flow.Subfield{Field: flow.Reg11, Off: 16, Len: 16}}, flow.CT{Commit: true, Table: flow.Stay, Zone: 7},
+			flow.CT{Commit: true, Table: flow.Stay, ZoneFrom: flow.Subfield{Field: flow.Reg11, Len: 16}}, flow.Goto{Table: 10}}},
+		{flow.Match{isIPv4, flow.CTIs(flow.CTTracked, flow.CTInvalid)}, list{flow.Move{Src: flow.CTIPv4Src.Whole(), Dst: flow.Reg15.Whole()},
+			flow.Move{Src: flow.CTIPv4Dst.Whole(), Dst: flow.Reg14.Whole()}, flow.Move{Src: flow.CTProto.Whole(), Dst: flow.Subfield{Field: flow.Reg4, Off: 8, Len: 8}},
+			flow.Move{Src: flow.CTPortSrc.Whole(), Dst: flow.Subfield{Field: flow.Reg11, Len: 16}}, flow.Move{Src: flow.CTPortDst.Whole(), Dst: flow.Subfield{Field: flow.Reg11, Off: 16, Len: 16}},
+			whole(flow.Reg9, flow.Num(9)), whole(flow.Reg10, flow.Num(10)), whole(flow.Reg11, flow.Num(11)), whole(flow.Reg12, flow.Num(12)), whole(flow.Reg13, flow.Num(13))}},
+		{flow.Match{isIPv6, flow.CTIs(flow.CTTracked, flow.CTInvalid)}, list{flow.Move{Src: flow.CTIPv6Src.Whole(), Dst: flow.XXReg3.Whole()}, flow.Move{Src: flow.CTIPv6Dst.Whole(), Dst: flow.XXReg3.Whole()}}},
 		{flow.Match{isIPv4}, list{flow.CT{Commit: true, Zone: 7, Table: 9, NAT: flow.SourceNAT(public).WithPorts(1024, 65535)},
 			flow.CT{Commit: true, Zone: 7, Table: 9, NAT: flow.SourceNAT(public).WithPorts(80, 80)}}},
 		{flow.Match{isIPv4}, list{flow.CT{Commit: true, Zone: 7, Table: 9, NAT: flow.DestinationNAT(public)},

@@ -50,18 +50,23 @@ type (
 		Size uint16
 		Dst  Subfield // one bit
 	}
-	// CT passes an IPv4 packet through conntrack, and on in a table, where CTState is known (NXAST_CT). Let it be
+	// CT passes an IP packet through conntrack, and on in a table, where CTState is known (NXAST_CT). Let it be
 	// the last action: what follows gets the packet once more, untracked, yet with its addresses translated.
 	// Before a second CT in one zone goes a CTClear: a packet that still has its connection is not looked up.
 	CT struct {
 		Commit bool // remember the connection; a NAT to an address needs it
 		Zone   signalbox.Zone
-		Table  uint8
+		Table  uint8 // Stay: the packet goes on with the next action, as it is
 		NAT    NAT
+		// ZoneFrom is 16 bits that say the zone, when Zone is 0.
+		ZoneFrom Subfield
 	}
 	// CTClear forgets what conntrack has said of the packet (NXAST_CT_CLEAR).
 	CTClear struct{}
 )
+
+// Stay is the Table of a CT that only remembers the connection.
+const Stay uint8 = 255
 
 func itoa(n uint64) string { return strconv.FormatUint(n, 10) }
 
@@ -109,6 +114,7 @@ const (
 	tagCheckLarger
 	tagCT
 	tagCTClear
+	tagCTZoneFrom // before a tagCT
 )
 
 func appendActions(b []byte, as []Action) []byte {

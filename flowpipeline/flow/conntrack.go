@@ -121,7 +121,14 @@ func (a CT) text(table func(uint8) string) string {
 	if a.Commit {
 		s += "commit,"
 	}
-	s += "table=" + table(a.Table) + ",zone=" + itoa(uint64(a.Zone))
+	if a.Table != Stay {
+		s += "table=" + table(a.Table) + ","
+	}
+	if a.ZoneFrom == (Subfield{}) {
+		s += "zone=" + itoa(uint64(a.Zone))
+	} else {
+		s += "zone=" + a.ZoneFrom.String()
+	}
 	if nat := a.NAT.String(); nat != "" {
 		s += "," + nat
 	}
@@ -132,6 +139,9 @@ func (a CT) append(b []byte) []byte {
 	commit := byte(0)
 	if a.Commit {
 		commit = 1
+	}
+	if a.ZoneFrom != (Subfield{}) {
+		b = a.ZoneFrom.append(append(b, tagCTZoneFrom))
 	}
 	b = binary.BigEndian.AppendUint16(append(b, tagCT, commit), uint16(a.Zone))
 	return a.NAT.append(append(b, a.Table))

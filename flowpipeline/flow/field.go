@@ -56,6 +56,22 @@ const (
 	CTZone           // 16 bits, read only: the zone of the last CT
 	CTMark           // the connection's mark, read only here
 	Reg8             //
+	Reg9             //
+	Reg10            //
+	Reg11            //
+	Reg12            //
+	Reg13            //
+	Reg14            //
+	Reg15            //
+	XXReg3           // Reg12 to Reg15 as one number of 128 bits, for actions: a match of it reads back as one of these
+	CTProto          // of a tracked packet's connection, in the direction in which it was made: the IP protocol
+	CTIPv4Src        // likewise; these and the next match packets that conntrack knows, or calls new (see ovs-fields(7))
+	CTIPv4Dst        //
+	CTIPv6Src        //
+	CTIPv6Dst        //
+	CTPortSrc        // of ICMP the type
+	CTPortDst        // of ICMP the code
+	IPFrag           // whether an IP packet is in fragments, and which it is: see FirstFragment
 	NumFields        // not a field: how many there are
 )
 
@@ -108,7 +124,29 @@ var fields = [NumFields]fieldInfo{
 	CTZone:     {"ct_zone", "NXM_NX_CT_ZONE", 16, decimal},
 	CTMark:     {"ct_mark", "NXM_NX_CT_MARK", 32, hexadecimal},
 	Reg8:       {"reg8", "NXM_NX_REG8", 32, hexadecimal},
+	Reg9:       {"reg9", "NXM_NX_REG9", 32, hexadecimal},
+	Reg10:      {"reg10", "NXM_NX_REG10", 32, hexadecimal},
+	Reg11:      {"reg11", "NXM_NX_REG11", 32, hexadecimal},
+	Reg12:      {"reg12", "NXM_NX_REG12", 32, hexadecimal},
+	Reg13:      {"reg13", "NXM_NX_REG13", 32, hexadecimal},
+	Reg14:      {"reg14", "NXM_NX_REG14", 32, hexadecimal},
+	Reg15:      {"reg15", "NXM_NX_REG15", 32, hexadecimal},
+	XXReg3:     {"xxreg3", "NXM_NX_XXREG3", 128, hexadecimal},
+	CTProto:    {"ct_nw_proto", "NXM_NX_CT_NW_PROTO", 8, decimal},
+	CTIPv4Src:  {"ct_nw_src", "NXM_NX_CT_NW_SRC", 32, ipv4},
+	CTIPv4Dst:  {"ct_nw_dst", "NXM_NX_CT_NW_DST", 32, ipv4},
+	CTIPv6Src:  {"ct_ipv6_src", "NXM_NX_CT_IPV6_SRC", 128, ipv6},
+	CTIPv6Dst:  {"ct_ipv6_dst", "NXM_NX_CT_IPV6_DST", 128, ipv6},
+	CTPortSrc:  {"ct_tp_src", "NXM_NX_CT_TP_SRC", 16, decimal},
+	CTPortDst:  {"ct_tp_dst", "NXM_NX_CT_TP_DST", 16, decimal},
+	IPFrag:     {"ip_frag", "NXM_NX_IP_FRAG", 8, decimal},
 }
+
+// Conditions on IPFrag: the first fragment has the ports, and the later ones have not.
+var (
+	FirstFragment = IsNum(IPFrag, 1)
+	LaterFragment = IsNum(IPFrag, 3)
+)
 
 func (f Field) String() string {
 	if f < NumFields {

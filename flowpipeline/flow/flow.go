@@ -199,6 +199,12 @@ func (c Cond) String() string {
 	if c.Field == CTState {
 		return "ct_state=" + ctStateText(c.Value.Lo, c.Mask.Lo)
 	}
+	switch c {
+	case FirstFragment:
+		return "ip_frag=first"
+	case LaterFragment:
+		return "ip_frag=later"
+	}
 	info := fields[c.Field]
 	s := info.name + "=" + info.form(c.Value)
 	if c.Mask != Ones(info.bits) {

@@ -28,8 +28,11 @@ func TestTextIsWhatOvsOfctlReads(t *testing.T) {
 		{New(72, 9, Match{IsNum(EthType, 0x0800), CTIs(CTTracked|CTNew, CTInvalid), IsNum(CTZone, 7), IsMasked(CTMark, Num(2), Num(3))}, Why{},
 			Load{InPort.Whole(), Num(0)}, CTClear{}, CT{Zone: 7, Table: 3}, CT{Zone: 7, Table: 4, NAT: KeepNAT()}),
 			"table=72, priority=9,ip,ct_state=+new-inv+trk,ct_zone=7,ct_mark=0x2/0x3 actions=load:0x0->NXM_OF_IN_PORT[],ct_clear,ct(table=3,zone=7),ct(table=4,zone=7,nat)"},
-		{New(72, 8, Match{IsNum(CTState, CTNew|CTTracked)}, Why{}, CT{true, 9, 5, SourceNAT(public)}, CT{true, 9, 5, SourceNAT(public).WithPorts(1024, 65535)}, CT{true, 9, 5, DestinationNAT(public)}),
+		{New(72, 8, Match{IsNum(CTState, CTNew|CTTracked)}, Why{}, CT{Commit: true, Zone: 9, Table: 5, NAT: SourceNAT(public)}, CT{Commit: true, Zone: 9, Table: 5, NAT: SourceNAT(public).WithPorts(1024, 65535)}, CT{Commit: true, Zone: 9, Table: 5, NAT: DestinationNAT(public)}),
 			"table=72, priority=8,ct_state=new|trk actions=ct(commit,table=5,zone=9,nat(src=192.0.2.1)),ct(commit,table=5,zone=9,nat(src=192.0.2.1:1024-65535)),ct(commit,table=5,zone=9,nat(dst=192.0.2.1))"},
+		{New(72, 7, Match{IsNum(EthType, 0x86dd), CTIs(CTTracked, CTInvalid), IsNum(CTProto, 58), IsNum(CTIPv6Src, 1), IsNum(CTPortDst, 3)}, Why{},
+			Move{CTIPv6Dst.Whole(), XXReg3.Whole()}, Move{Subfield{CTPortSrc, 0, 8}, Subfield{Reg11, 24, 8}}, CT{Commit: true, Table: Stay, ZoneFrom: Subfield{Reg11, 0, 16}}, Goto{80}),
+			"table=72, priority=7,ipv6,ct_state=-inv+trk,ct_nw_proto=58,ct_ipv6_src=::1,ct_tp_dst=3 actions=move:NXM_NX_CT_IPV6_DST[]->NXM_NX_XXREG3[],move:NXM_NX_CT_TP_SRC[0..7]->NXM_NX_REG11[24..31],ct(commit,zone=NXM_NX_REG11[0..15]),goto_table:80"},
 	}
 	for _, tt := range tests {
 		if got := tt.f.String(); got != tt.want {
@@ -70,7 +73,7 @@ func TestCookiesStayAsTheyWere(t *testing.T) {
 func TestEveryPartOfAConntrackActionIsInItsCookie(t *testing.T) {
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	seen := map[Cookie]CT{}
-	for _, ct := range []CT{{}, {Commit: true}, {Zone: 1}, {Table: 1}, {NAT: KeepNAT()}, {NAT: SourceNAT(a)}, {NAT: SourceNAT(b)}, {NAT: DestinationNAT(a)},
+	for _, ct := range []CT{{}, {Commit: true}, {Zone: 1}, {ZoneFrom: Subfield{Reg11, 0, 16}}, {ZoneFrom: Subfield{Reg11, 16, 16}}, {Table: 1}, {Table: Stay}, {NAT: KeepNAT()}, {NAT: SourceNAT(a)}, {NAT: SourceNAT(b)}, {NAT: DestinationNAT(a)},
 		{NAT: SourceNAT(a).WithPorts(1, 9)}, {NAT: SourceNAT(a).WithPorts(2, 9)}, {NAT: SourceNAT(a).WithPorts(1, 8)}} {
 		f := New(0, 0, nil, Why{}, ct)
 		if other, ok := seen[f.Cookie]; ok {

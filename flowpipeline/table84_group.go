@@ -1,0 +1,31 @@
+package flowpipeline
+
+import (
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
+
+// Table 84, group: which groups do this one's rules name?
+//
+// Told:    Group.
+// Leaves:  PeerGroup, one after the other; 0 for the rules that name none.
+// Onwards: to rule, and for each group that is named to peer, and back.
+
+func readGroup(d *draft, r *Reader, g *signalbox.SecurityGroup) {
+	var actions []flow.Action
+	if slices.ContainsFunc(g.Rules, func(rule signalbox.SecurityGroupRule) bool { return rule.RemoteGroupID == uuid.Nil }) {
+		actions = append(actions, flow.Load{Dst: PeerGroup, Value: flow.Num(0)}, flow.Resubmit{Table: TableRule})
+	}
+	for _, id := range peersOf(g) {
+		if key := r.GroupKey(id); key != 0 {
+			actions = append(actions, flow.Load{Dst: PeerGroup, Value: flow.Num(uint64(key))}, flow.Resubmit{Table: TablePeer})
+		}
+	}
+	if len(actions) > 0 {
+		d.add(TableGroup, 100, flow.Match{flow.IsSub(Group, uint64(g.Key))}, "has "+plural(len(g.Rules), "rule"), actions...)
+	}
+}
