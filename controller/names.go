@@ -19,19 +19,36 @@ import (
 // answerDNS answers what is asked of a DHCP port's address, or has a resolver asked, and returns what was done.
 func (s *session) answerDNS(ctx context.Context, p openflow.PacketIn) string {
 	key := signalbox.PortKey(p.Reg(flowpipeline.SourcePort.Field))
-	q, frames, outcome := dns.Read(p.Data, &s.c.cookies, time.Now())
-	if q != nil {
-		s.c.mu.RLock()
-		facts, ok := s.c.loop.dnsFacts(key, q.Server())
-		s.c.mu.RUnlock()
-		if !ok {
-			return "out of date" // the flow that sent it is on its way out
-		}
-		frames, outcome = q.Answer(facts)
+	r, frames, outcome := dns.Read(p.Data, &s.c.cookies, time.Now())
+	if r == nil {
+		s.hand(ctx, key, frames)
+		return outcome.String()
 	}
-	s.hand(ctx, key, frames)
-	if outcome == dns.Forward && !s.c.resolver.ask(ctx, key, q, func(frames [][]byte) { s.hand(ctx, key, frames) }) {
-		s.hand(ctx, key, q.Fail())
+	s.c.mu.RLock()
+	facts, ok := s.c.loop.dnsFacts(key, r.Server())
+	s.c.mu.RUnlock()
+	if !ok {
+		return "out of date" // the flow that sent it is on its way out
+	}
+	answers, others := make([][]byte, len(r.Queries)), map[int]*dns.Query{}
+	for i, q := range r.Queries {
+		if answers[i], outcome = q.Answer(facts); outcome == dns.Forward {
+			others[i] = q
+		}
+	}
+	if len(others) == 0 {
+		s.hand(ctx, key, r.Frames(facts, answers))
+		return outcome.String()
+	}
+	s.hand(ctx, key, r.Acknowledge(facts))
+	finish := func(found map[int][]byte) {
+		for i, a := range found {
+			answers[i] = a
+		}
+		s.hand(ctx, key, r.Frames(facts, answers))
+	}
+	if !s.c.resolver.ask(ctx, key, others, finish) {
+		finish(fail(others))
 		return "overflow"
 	}
 	return outcome.String()
@@ -65,7 +82,7 @@ func (l *loop) dnsFacts(key signalbox.PortKey, server netip.Addr) (*dns.Facts, b
 		return nil, false
 	}
 	d := &directory{c: l.c, project: p.ProjectID, networks: l.networksFrom(p)}
-	f := &dns.Facts{Names: d, Forwards: len(l.c.cfg.DNSServers) > 0, MTU: own.MTU, ServerMAC: at.MAC}
+	f := &dns.Facts{Names: d, Forwards: len(l.c.cfg.DNSServers) > 0, MTU: own.MTU, Server: server, ServerMAC: at.MAC}
 	zone := func(domain string) {
 		if domain != "" && !slices.Contains(f.Zones, domain) {
 			f.Zones = append(f.Zones, domain)

@@ -47,56 +47,80 @@ func newResolver(servers []netip.AddrPort, results *prometheus.CounterVec) *reso
 	return &resolver{servers: servers, results: results, of: map[signalbox.PortKey]int{}}
 }
 
-// ask asks for a port, and calls done with the answer, or with the news that there is none, from another goroutine. It is false,
-// and nothing is asked, while too much is under way. ctx ends it.
-func (r *resolver) ask(ctx context.Context, port signalbox.PortKey, q *dns.Query, done func(frames [][]byte)) bool {
-	if !r.begin(port) {
-		r.results.WithLabelValues(forwardOverflow).Inc()
+// ask asks for a port, and calls done with the answers, each either a resolver's or the news that there is none, from another
+// goroutine. It is false, and nothing is asked, while too much is under way. ctx ends it.
+func (r *resolver) ask(ctx context.Context, port signalbox.PortKey, queries map[int]*dns.Query, done func(answers map[int][]byte)) bool {
+	if !r.begin(port, len(queries)) {
+		r.results.WithLabelValues(forwardOverflow).Add(float64(len(queries)))
 		return false
 	}
 	r.running.Go(func() {
-		defer r.end(port)
+		defer r.end(port, len(queries))
 		ctx, cancel := context.WithTimeout(ctx, forwardFor)
 		defer cancel()
-		frames, ok := r.resolve(ctx, q)
-		if ok {
-			r.results.WithLabelValues(forwardAnswered).Inc()
-		} else {
-			r.results.WithLabelValues(forwardSilent).Inc()
-			frames = q.Fail()
-		}
-		done(frames)
+		done(r.resolveAll(ctx, queries))
 	})
 	return true
 }
 
-func (r *resolver) begin(port signalbox.PortKey) bool {
+func (r *resolver) begin(port signalbox.PortKey, n int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.all >= maxForwarded || r.of[port] >= maxForwardedOfPort {
+	if r.all+n > maxForwarded || r.of[port]+n > maxForwardedOfPort {
 		return false
 	}
-	r.all++
-	r.of[port]++
+	r.all += n
+	r.of[port] += n
 	return true
 }
 
-func (r *resolver) end(port signalbox.PortKey) {
+func (r *resolver) end(port signalbox.PortKey, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.all--
-	if r.of[port]--; r.of[port] == 0 {
+	r.all -= n
+	if r.of[port] -= n; r.of[port] == 0 {
 		delete(r.of, port)
 	}
 }
 
+// resolveAll resolves queries beside each other.
+func (r *resolver) resolveAll(ctx context.Context, queries map[int]*dns.Query) map[int][]byte {
+	answers := fail(queries)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i, q := range queries {
+		wg.Go(func() {
+			answer, ok := r.resolve(ctx, q)
+			if !ok {
+				r.results.WithLabelValues(forwardSilent).Inc()
+				return
+			}
+			r.results.WithLabelValues(forwardAnswered).Inc()
+			mu.Lock()
+			defer mu.Unlock()
+			answers[i] = answer
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+// fail is the news that there is no answer.
+func fail(queries map[int]*dns.Query) map[int][]byte {
+	answers := make(map[int][]byte, len(queries))
+	for i, q := range queries {
+		answers[i] = q.Fail()
+	}
+	return answers
+}
+
 // resolve asks one resolver after the other.
-func (r *resolver) resolve(ctx context.Context, q *dns.Query) (frames [][]byte, ok bool) {
+func (r *resolver) resolve(ctx context.Context, q *dns.Query) (answer []byte, ok bool) {
 	for range forwardRounds {
 		for _, server := range r.servers {
 			began := time.Now()
-			if frames, ok := exchange(ctx, server, q); ok {
-				return frames, true
+			if answer, ok := exchange(ctx, server, q); ok {
+				return answer, true
 			}
 			if ctx.Err() != nil {
 				return nil, false
@@ -118,7 +142,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // exchange asks one resolver once, by the transport that the client chose, from a port that the system chooses at random and
 // under an id of its own: whoever wants to answer in the resolver's place has to guess both.
-func exchange(ctx context.Context, server netip.AddrPort, q *dns.Query) (frames [][]byte, ok bool) {
+func exchange(ctx context.Context, server netip.AddrPort, q *dns.Query) (answer []byte, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	var random [2]byte
@@ -143,12 +167,12 @@ func exchange(ctx context.Context, server netip.AddrPort, q *dns.Query) (frames 
 		return nil, false
 	}
 	for { // until the right one comes
-		answer, err := receive(conn, q.TCP())
+		message, err := receive(conn, q.TCP())
 		if err != nil {
 			return nil, false
 		}
-		if frames, ok := q.Relay(id, answer); ok {
-			return frames, true
+		if answer, ok := q.Relay(id, message); ok {
+			return answer, true
 		}
 	}
 }

@@ -30,11 +30,11 @@ func asked(t *testing.T) *ours.Query {
 	binary.BigEndian.PutUint16(ip[10:], checksum(ip[:ipv4Header]))
 	binary.BigEndian.PutUint16(ip[ipv4Header+2:], 53)
 	binary.BigEndian.PutUint16(ip[ipv4Header+4:], uint16(8+len(message)))
-	q, _, outcome := ours.Read(append(frame, message...), new(ours.Cookies), time.Now())
-	if q == nil {
+	r, _, outcome := ours.Read(append(frame, message...), new(ours.Cookies), time.Now())
+	if r == nil {
 		t.Fatal(outcome)
 	}
-	return q
+	return r.Queries[0]
 }
 
 // upstream is a resolver that answers each question with what answer makes of it.
@@ -73,12 +73,12 @@ func reply(asked []byte, change func(m *dns.Msg)) []byte {
 	return b
 }
 
-// code is the code of an answer to a VM.
-func code(t *testing.T, frames [][]byte) int {
+// code is the code of an answer.
+func code(t *testing.T, answer []byte) int {
 	t.Helper()
 	m := new(dns.Msg)
-	if len(frames) != 1 || m.Unpack(frames[0][ethernetHeader+ipv4Header+8:]) != nil {
-		t.Fatalf("%d frames", len(frames))
+	if err := m.Unpack(answer); err != nil {
+		t.Fatal(err)
 	}
 	return m.Rcode
 }
@@ -91,8 +91,8 @@ func TestOnlyTheRightAnswerIsBelieved(t *testing.T) {
 		}
 	})
 	r := newResolver([]netip.AddrPort{server}, newMetrics().forwarded)
-	frames, ok := r.resolve(context.Background(), asked(t))
-	if !ok || code(t, frames) != dns.RcodeNameError {
+	answer, ok := r.resolve(context.Background(), asked(t))
+	if !ok || code(t, answer) != dns.RcodeNameError {
 		t.Error("another answer came")
 	}
 }
@@ -105,11 +105,11 @@ func TestAResolverThatIsAwayIsPassedOver(t *testing.T) {
 	gone.Close()
 	there := upstream(t, func(asked []byte) [][]byte { return [][]byte{reply(asked, func(*dns.Msg) {})} })
 	r := newResolver([]netip.AddrPort{gone.LocalAddr().(*net.UDPAddr).AddrPort(), there}, newMetrics().forwarded)
-	answered := make(chan [][]byte, 1)
-	if !r.ask(context.Background(), 1, asked(t), func(frames [][]byte) { answered <- frames }) {
+	answered := make(chan map[int][]byte, 1)
+	if !r.ask(context.Background(), 1, map[int]*ours.Query{0: asked(t), 3: asked(t)}, func(answers map[int][]byte) { answered <- answers }) {
 		t.Fatal("not asked")
 	}
-	if code(t, <-answered) != dns.RcodeSuccess {
+	if a := <-answered; len(a) != 2 || code(t, a[0]) != dns.RcodeSuccess || code(t, a[3]) != dns.RcodeSuccess {
 		t.Error("it failed")
 	}
 	r.running.Wait()
@@ -122,11 +122,11 @@ func TestQuestionsUnderWayAreBounded(t *testing.T) {
 	silent := upstream(t, func([]byte) [][]byte { return nil })
 	r := newResolver([]netip.AddrPort{silent}, newMetrics().forwarded)
 	ctx, cancel := context.WithCancel(context.Background())
-	answers := make(chan [][]byte, 2*maxForwardedOfPort)
-	q := asked(t)
-	for port, want := range map[signalbox.PortKey]int{1: maxForwardedOfPort, 2: maxForwardedOfPort} {
-		for n := range maxForwardedOfPort + 5 {
-			if got := r.ask(ctx, port, q, func(frames [][]byte) { answers <- frames }); got != (n < want) {
+	answers := make(chan map[int][]byte, 2*maxForwardedOfPort)
+	two := map[int]*ours.Query{0: asked(t), 1: asked(t)}
+	for port := range signalbox.PortKey(2) {
+		for n := range maxForwardedOfPort/2 + 5 {
+			if got := r.ask(ctx, port, two, func(a map[int][]byte) { answers <- a }); got != (n < maxForwardedOfPort/2) {
 				t.Fatalf("question %d of port %d: %v", n, port, got)
 			}
 		}
@@ -134,13 +134,13 @@ func TestQuestionsUnderWayAreBounded(t *testing.T) {
 	r.mu.Lock()
 	r.all += maxForwarded - 2*maxForwardedOfPort
 	r.mu.Unlock()
-	if r.ask(ctx, 3, q, nil) {
+	if r.ask(ctx, 3, two, nil) {
 		t.Error("more than the bound are under way")
 	}
 	cancel()
 	r.running.Wait()
-	for range 2 * maxForwardedOfPort {
-		if code(t, <-answers) != dns.RcodeServerFailure {
+	for range maxForwardedOfPort {
+		if a := <-answers; len(a) != 2 || code(t, a[0]) != dns.RcodeServerFailure || code(t, a[1]) != dns.RcodeServerFailure {
 			t.Error("no answer is an answer")
 		}
 	}

@@ -2,8 +2,8 @@
 // the names that are ours from the facts, and for any other makes the question to a resolver and the answer from a
 // resolver's. It keeps nothing, does no I/O and has no clock.
 //
-// UDP and TCP over IPv4; messages as in RFC 1035, with EDNS (RFC 6891). Case is kept as it was asked. Of TCP a connection has
-// one query, in one segment or with its length in one before.
+// UDP and TCP over IPv4; messages as in RFC 1035, with EDNS (RFC 6891). Case is kept as it was asked. Of TCP what a connection's first
+// segment asks is answered.
 package dns
 
 import (
@@ -23,6 +23,7 @@ type Facts struct {
 	Names     Names          // in Zones and Blocks
 	Forwards  bool           // there is somebody to ask for other names
 	MTU       int            // bytes; 0: not said
+	Server    netip.Addr     // that was asked
 	ServerMAC signalbox.MAC  // that answers come from
 }
 
@@ -34,20 +35,45 @@ type Names interface {
 	Called(a netip.Addr) string
 }
 
-// Query is a question that has come to a server of ours.
-type Query struct {
+// Request is what a frame asks: one query, or several by TCP.
+type Request struct {
 	peer
-	msg   *miekg.Msg // with one question, of the Internet
+	Queries []*Query
+}
+
+// Query is a message that is to be answered.
+type Query struct {
+	msg   *miekg.Msg
 	edns  *miekg.OPT // nil: without EDNS
-	limit int        // bytes of the answer
-	mtu   int
+	wrong Outcome    // why it is no proper query; Asked: it is one, of one question, of the Internet
+	tcp   bool
+	limit int // bytes of the answer
+	mtu   int // bytes; 0: not known
 }
 
 // Server is the address that was asked.
-func (q *Query) Server() netip.Addr { return q.server }
+func (r *Request) Server() netip.Addr { return r.server }
+
+// Frames are the answers on their way back, one for each query.
+func (r *Request) Frames(f *Facts, answers [][]byte) [][]byte {
+	r.serverMAC = f.ServerMAC
+	if r.tcp != nil {
+		return r.stream(answers, f.MTU)
+	}
+	return [][]byte{r.datagram(answers[0])}
+}
+
+// Acknowledge says that the queries are here, where the answers take longer; nothing is said of that by UDP.
+func (r *Request) Acknowledge(f *Facts) [][]byte {
+	r.serverMAC = f.ServerMAC
+	if r.tcp != nil {
+		return [][]byte{r.segment(r.tcp.ack, ack, nil)}
+	}
+	return nil
+}
 
 // TCP reports whether the query came by TCP.
-func (q *Query) TCP() bool { return q.tcp != nil }
+func (q *Query) TCP() bool { return q.tcp }
 
 // Bounds of answers by UDP, in bytes: what every client takes, and what is not cut into fragments anywhere.
 const (
@@ -61,40 +87,52 @@ const (
 	keepDenial = 5 // a VM may come at any moment
 )
 
-// Read is what a frame asks. A query is to be answered if and only if the outcome is Asked; frames are to be sent at once, whatever
-// the outcome. frame is only read, and nothing shares it.
-func Read(frame []byte, cookies *Cookies, now time.Time) (q *Query, frames [][]byte, outcome Outcome) {
+// Read is what a frame asks: a request that is to be answered, if and only if the outcome is Asked, or frames that are to be sent at
+// once. frame is only read, and nothing shares it.
+func Read(frame []byte, cookies *Cookies, now time.Time) (r *Request, frames [][]byte, outcome Outcome) {
 	p, payload, ok := parsePacket(frame)
 	if !ok {
 		return nil, nil, Malformed
 	}
+	messages := [][]byte{payload}
+	outcome = Silent
 	if p.tcp != nil {
-		query, reply := cookies.take(&p, payload, now)
-		if reply != nil {
-			return nil, [][]byte{reply}, Transport
+		var reply []byte
+		if messages, reply = cookies.take(&p, payload, now); reply != nil {
+			frames = [][]byte{reply}
 		}
-		if query == nil {
-			return nil, nil, Transport
+		outcome = Transport
+	}
+	r = &Request{peer: p}
+	for _, m := range messages {
+		if q := readQuery(&p, m); q != nil {
+			r.Queries = append(r.Queries, q)
 		}
-		payload = query
 	}
-	q = &Query{peer: p, msg: new(miekg.Msg)}
-	outcome = q.read(payload)
-	if outcome == Asked {
-		return q, nil, Asked
+	if r.Queries == nil {
+		return nil, frames, outcome
 	}
-	return nil, q.refuse(outcome), outcome
+	if p.tcp != nil { // nothing is sent that the client has not made room for
+		for _, q := range r.Queries {
+			q.limit = max(leastAnswer, int(p.tcp.window)/len(r.Queries)-2)
+		}
+	}
+	return r, nil, Asked
 }
 
-// read takes a message apart, and says what is wrong with it as a query.
-func (q *Query) read(message []byte) Outcome {
+// readQuery takes a message apart; nil where it gets no answer.
+func readQuery(p *peer, message []byte) *Query {
+	q := &Query{msg: new(miekg.Msg), tcp: p.tcp != nil, limit: leastAnswer}
 	err := q.msg.Unpack(message)
 	if len(message) < 12 || q.msg.Response {
-		return Silent
+		return nil
 	}
-	if q.limit = leastAnswer; q.tcp != nil {
-		q.limit = max(leastAnswer, int(q.tcp.window)-2)
-	}
+	q.wrong = q.check(err)
+	return q
+}
+
+// check says what is wrong with a message as a query.
+func (q *Query) check(err error) Outcome {
 	if q.msg.Opcode != miekg.OpcodeQuery {
 		return NotKnown
 	}
@@ -125,7 +163,7 @@ func (q *Query) readEDNS() bool {
 			return false
 		}
 		q.edns = opt
-		if q.tcp == nil {
+		if !q.tcp {
 			q.limit = min(max(leastAnswer, int(opt.UDPSize())), mostAnswer)
 		}
 	}
@@ -140,26 +178,25 @@ func (q *Query) reply() *miekg.Msg {
 	return m
 }
 
-// refuse is the answer to what is no query of ours; nil where it gets none.
-func (q *Query) refuse(why Outcome) [][]byte {
-	codes := map[Outcome]int{FormError: miekg.RcodeFormatError, NotKnown: miekg.RcodeNotImplemented, Refused: miekg.RcodeRefused}
-	code, ok := codes[why]
-	if !ok {
-		return nil
-	}
+// refuse is the answer to what is no proper query.
+func (q *Query) refuse() []byte {
 	m := q.reply()
-	switch {
-	case why == NotKnown && q.edns != nil:
-		code = miekg.RcodeBadVers
-	case why == FormError, why == NotKnown:
-		m.Question, q.edns = nil, nil // whatever was there
+	switch q.wrong {
+	case Refused:
+		m.Rcode = miekg.RcodeRefused
+	case NotKnown:
+		m.Rcode = miekg.RcodeBadVers
+		if q.edns == nil {
+			m.Rcode, m.Question = miekg.RcodeNotImplemented, nil // whatever was there
+		}
+	default:
+		m.Rcode, m.Question, q.edns = miekg.RcodeFormatError, nil, nil
 	}
-	m.Rcode = code
-	return q.frames(m)
+	return q.pack(m)
 }
 
-// frames is a message on its way back. Where it is too long for the client it is cut, and says so.
-func (q *Query) frames(m *miekg.Msg) [][]byte {
+// pack writes a message. Where it is too long for the client it is cut, and says so.
+func (q *Query) pack(m *miekg.Msg) []byte {
 	if q.edns != nil {
 		opt := &miekg.OPT{Hdr: miekg.RR_Header{Name: ".", Rrtype: miekg.TypeOPT}}
 		opt.SetUDPSize(mostAnswer)
@@ -169,28 +206,26 @@ func (q *Query) frames(m *miekg.Msg) [][]byte {
 		m.Extra = append(m.Extra, opt)
 	}
 	limit := q.limit
-	if q.tcp == nil && q.mtu > 0 {
+	if !q.tcp && q.mtu > 0 {
 		limit = max(leastAnswer, min(limit, q.mtu-ipv4Header-udpHeader))
 	}
 	m.Truncate(limit)
 	m.Compress = true
 	b, err := m.Pack()
 	if err != nil || len(b) > limit { // a resolver's answer that cannot be said again
-		m = q.reply()
-		m.Rcode = miekg.RcodeServerFailure
-		if b, err = m.Pack(); err != nil {
-			return nil
-		}
+		header := q.reply().MsgHdr
+		header.Rcode = miekg.RcodeServerFailure
+		b, _ = (&miekg.Msg{MsgHdr: header}).Pack() // of a header alone it never fails
 	}
-	if q.tcp != nil {
-		return q.stream(b, q.mtu)
-	}
-	return [][]byte{q.datagram(b)}
+	return b
 }
 
-// Answer answers what is ours. Where the outcome is Forward there is no answer yet; frames are to be sent all the same.
-func (q *Query) Answer(f *Facts) (frames [][]byte, outcome Outcome) {
-	q.mtu, q.serverMAC = f.MTU, f.ServerMAC
+// Answer answers what is ours, and what is no proper query. Where the outcome is Forward there is no answer yet.
+func (q *Query) Answer(f *Facts) (answer []byte, outcome Outcome) {
+	q.mtu = f.MTU
+	if q.wrong != Asked {
+		return q.refuse(), q.wrong
+	}
 	m := q.reply()
 	m.RecursionAvailable = f.Forwards
 	switch outcome = q.lookUp(f, m); outcome {
@@ -198,14 +233,11 @@ func (q *Query) Answer(f *Facts) (frames [][]byte, outcome Outcome) {
 		m.Rcode = miekg.RcodeNameError
 	case Forward:
 		if f.Forwards && q.msg.RecursionDesired {
-			if q.tcp != nil {
-				frames = [][]byte{q.acknowledge()}
-			}
-			return frames, Forward
+			return nil, Forward
 		}
 		m.Rcode, outcome = miekg.RcodeRefused, Refused
 	}
-	return q.frames(m), outcome
+	return q.pack(m), outcome
 }
 
 // lookUp fills in what is known of the question.
@@ -300,7 +332,7 @@ func (q *Query) header(kind uint16) miekg.RR_Header {
 }
 
 func (q *Query) authority(f *Facts, zone string) *miekg.SOA {
-	server := f.Names.Called(q.server)
+	server := f.Names.Called(f.Server)
 	if server == "" {
 		server = zone
 	}

@@ -61,7 +61,7 @@ func facts() *Facts {
 			"host-10-0-0-2.lab.example.": addrs("10.0.0.2"), "vm.lab.example.": addrs("10.0.0.9", "fd00:1::9"), "six.lab.example.": addrs("fd00:1::6"),
 			"a.b.lab.example.": addrs("10.0.0.7"), "many.lab.example.": many,
 		},
-		Forwards: true, MTU: 1450, ServerMAC: serverMAC,
+		Forwards: true, MTU: 1450, Server: server, ServerMAC: serverMAC,
 	}
 }
 
@@ -127,17 +127,18 @@ func unpacked(t testing.TB, b []byte) *miekg.Msg {
 // ask asks by UDP.
 func ask(t testing.TB, m *miekg.Msg, f *Facts) (*miekg.Msg, Outcome) {
 	t.Helper()
-	q, frames, outcome := Read(from(packed(t, m)), cookies, noon)
-	if q != nil {
-		frames, outcome = q.Answer(f)
+	r, frames, outcome := Read(from(packed(t, m)), cookies, noon)
+	if r == nil || frames != nil {
+		t.Fatalf("%v, %d frames", outcome, len(frames))
 	}
-	if outcome == Forward || outcome == Silent {
-		if len(frames) != 0 {
-			t.Errorf("%v, and %d frames", outcome, len(frames))
+	answer, outcome := r.Queries[0].Answer(f)
+	if outcome == Forward {
+		if answer != nil || r.Acknowledge(f) != nil {
+			t.Error("there is an answer already")
 		}
 		return nil, outcome
 	}
-	return received(t, frames), outcome
+	return received(t, r.Frames(f, [][]byte{answer})), outcome
 }
 
 // said is the records of an answer, without their names and times.
@@ -292,16 +293,21 @@ func TestWhatIsNoProperQuery(t *testing.T) {
 		"of Chaos":         {change(func(m *miekg.Msg) { m.Question[0].Qclass = miekg.ClassCHAOS }), Refused, miekg.RcodeRefused},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q, frames, outcome := Read(from(test.message), cookies, noon)
-			if q != nil || outcome != test.outcome {
+			r, frames, outcome := Read(from(test.message), cookies, noon)
+			if frames != nil || (r == nil) != (test.outcome == Silent) {
 				t.Fatalf("%v", outcome)
 			}
-			if outcome == Silent {
-				if frames != nil {
-					t.Error("it is answered")
+			if r == nil {
+				if outcome != Silent {
+					t.Error(outcome)
 				}
 				return
 			}
+			answer, outcome := r.Queries[0].Answer(facts())
+			if outcome != test.outcome {
+				t.Error(outcome)
+			}
+			frames = r.Frames(facts(), [][]byte{answer})
 			if m := received(t, frames); m.Rcode != test.code || len(m.Answer) != 0 {
 				t.Errorf("%v", m)
 			}
@@ -342,7 +348,7 @@ func TestDamagedPacketsAreMalformed(t *testing.T) {
 		"another port": set(36, 0, 54), "a UDP length beyond the packet": set(38, 0xff, 0xff), "a UDP length within its header": set(38, 0, 7),
 		"a wrong UDP checksum": set(40, 1, 1), "UDP as TCP": mended(23, 6),
 	} {
-		if q, frames, outcome := Read(frame, cookies, noon); q != nil || frames != nil || outcome != Malformed {
+		if r, frames, outcome := Read(frame, cookies, noon); r != nil || frames != nil || outcome != Malformed {
 			t.Errorf("%s: %v", name, outcome)
 		}
 	}
@@ -369,16 +375,26 @@ func TestEveryOutcomeHasItsOwnName(t *testing.T) {
 }
 
 // forwarded is a query that is not ours to answer.
-func forwarded(t testing.TB, m *miekg.Msg) *Query {
+func forwarded(t testing.TB, m *miekg.Msg) (*Request, *Query) {
 	t.Helper()
-	q, _, _ := Read(from(packed(t, m)), cookies, noon)
-	if q == nil {
+	r, _, _ := Read(from(packed(t, m)), cookies, noon)
+	if r == nil {
 		t.Fatal("no query")
 	}
-	if _, outcome := q.Answer(facts()); outcome != Forward {
+	if _, outcome := r.Queries[0].Answer(facts()); outcome != Forward {
 		t.Fatal(outcome)
 	}
-	return q
+	return r, r.Queries[0]
+}
+
+// relayed is what a client gets for a resolver's answer.
+func relayed(t testing.TB, r *Request, id uint16, message []byte) *miekg.Msg {
+	t.Helper()
+	answer, ok := r.Queries[0].Relay(id, message)
+	if !ok {
+		t.Fatal("the answer is none")
+	}
+	return received(t, r.Frames(facts(), [][]byte{answer}))
 }
 
 // resolve is a resolver's answer to a query.
@@ -406,7 +422,7 @@ func resolve(t testing.TB, upstream []byte, change func(m *miekg.Msg)) []byte {
 func TestOtherNamesAreForwarded(t *testing.T) {
 	m := question("wWw.example.ORG.", miekg.TypeA)
 	m.CheckingDisabled = true
-	q := forwarded(t, m)
+	r, q := forwarded(t, m)
 	up, err := q.Upstream(77)
 	if err != nil {
 		t.Fatal(err)
@@ -416,11 +432,7 @@ func TestOtherNamesAreForwarded(t *testing.T) {
 		asked.IsEdns0().UDPSize() != mostAnswer {
 		t.Errorf("asked %v: %v", asked, err)
 	}
-	frames, ok := q.Relay(77, resolve(t, up, func(m *miekg.Msg) { m.Question[0].Name = "www.example.org."; m.Authoritative = true }))
-	if !ok {
-		t.Fatal("the answer is none")
-	}
-	a := received(t, frames)
+	a := relayed(t, r, 77, resolve(t, up, func(m *miekg.Msg) { m.Question[0].Name = "www.example.org."; m.Authoritative = true }))
 	if len(a.Answer) != 3 || a.Question[0].Name != "wWw.example.ORG." || !a.RecursionAvailable || a.Authoritative || !a.CheckingDisabled || a.IsEdns0() != nil {
 		t.Errorf("answered %v", a)
 	}
@@ -440,23 +452,21 @@ func TestOtherNamesAreForwarded(t *testing.T) {
 	if _, ok := q.Relay(77, up[:10]); ok {
 		t.Error("half a header is taken for the answer")
 	}
-	if a := received(t, q.Fail()); a.Rcode != miekg.RcodeServerFailure {
+	if a := received(t, r.Frames(facts(), [][]byte{q.Fail()})); a.Rcode != miekg.RcodeServerFailure {
 		t.Errorf("failed with %v", a)
 	}
-	a = received(t, first(q.Relay(77, resolve(t, up, func(m *miekg.Msg) { m.Rcode, m.Answer = miekg.RcodeNameError, nil }))))
+	a = relayed(t, r, 77, resolve(t, up, func(m *miekg.Msg) { m.Rcode, m.Answer = miekg.RcodeNameError, nil }))
 	if a.Rcode != miekg.RcodeNameError {
 		t.Errorf("%v", a)
 	}
-	a = received(t, first(q.Relay(77, resolve(t, up, func(m *miekg.Msg) { m.Rcode, m.Answer = miekg.RcodeBadVers, nil }))))
+	a = relayed(t, r, 77, resolve(t, up, func(m *miekg.Msg) { m.Rcode, m.Answer = miekg.RcodeBadVers, nil }))
 	if a.Rcode != miekg.RcodeServerFailure { // a code that only EDNS can say
 		t.Errorf("%v", a)
 	}
 }
 
-func first(frames [][]byte, _ bool) [][]byte { return frames }
-
 func TestAResolversAnswerIsCutForTheClient(t *testing.T) {
-	q := forwarded(t, question("example.org.", miekg.TypeTXT))
+	r, q := forwarded(t, question("example.org.", miekg.TypeTXT))
 	up, _ := q.Upstream(1)
 	long := func(m *miekg.Msg) {
 		m.Answer = nil
@@ -464,11 +474,11 @@ func TestAResolversAnswerIsCutForTheClient(t *testing.T) {
 			m.Answer = append(m.Answer, &miekg.TXT{Hdr: miekg.RR_Header{Name: m.Question[0].Name, Rrtype: miekg.TypeTXT, Class: 1}, Txt: []string{strings.Repeat("x", 50+i)}})
 		}
 	}
-	a := received(t, first(q.Relay(1, resolve(t, up, long))))
+	a := relayed(t, r, 1, resolve(t, up, long))
 	if !a.Truncated || len(a.Answer) >= 20 {
 		t.Errorf("%d records, cut: %v", len(a.Answer), a.Truncated)
 	}
-	a = received(t, first(q.Relay(1, resolve(t, up, func(m *miekg.Msg) { m.Truncated, m.Answer = true, nil }))))
+	a = relayed(t, r, 1, resolve(t, up, func(m *miekg.Msg) { m.Truncated, m.Answer = true, nil }))
 	if !a.Truncated {
 		t.Error("it does not say that it was cut before")
 	}
@@ -502,24 +512,30 @@ func FuzzMessage(f *testing.F) {
 
 // answerAny answers whatever a frame asks, and checks what must hold of any answer.
 func answerAny(t *testing.T, frame []byte) {
-	q, frames, outcome := Read(frame, cookies, noon)
-	if (q != nil) != (outcome == Asked) {
-		t.Fatalf("%v, and a query: %v", outcome, q != nil)
+	r, frames, outcome := Read(frame, cookies, noon)
+	if (r != nil) != (outcome == Asked) || r != nil && (len(r.Queries) == 0 || frames != nil) {
+		t.Fatalf("%v, and a request: %v", outcome, r != nil)
 	}
-	if q != nil {
-		if frames, outcome = q.Answer(facts()); outcome == Forward {
-			up, err := q.Upstream(1)
-			if err != nil {
-				t.Fatal(err)
+	if r != nil {
+		var answers [][]byte
+		for _, q := range r.Queries {
+			answer, outcome := q.Answer(facts())
+			if outcome == Forward {
+				up, err := q.Upstream(1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := new(miekg.Msg).Unpack(up); err != nil {
+					t.Fatal(err)
+				}
+				answer = q.Fail()
 			}
-			if err := new(miekg.Msg).Unpack(up); err != nil {
-				t.Fatal(err)
+			if err := new(miekg.Msg).Unpack(answer); err != nil {
+				t.Errorf("%v with an answer that is none: %v", outcome, err)
 			}
-			frames = append(frames, q.Fail()...)
+			answers = append(answers, answer)
 		}
-		if len(frames) == 0 {
-			t.Errorf("%v without an answer", outcome)
-		}
+		frames = r.Frames(facts(), answers)
 	}
 	for _, f := range frames {
 		if fold(sum(f[ethernetHeader:ethernetHeader+ipv4Header], 0)) != 0xffff || len(f) > ethernetHeader+1450 {
@@ -529,12 +545,12 @@ func answerAny(t *testing.T, frame []byte) {
 }
 
 func FuzzRelay(f *testing.F) {
-	q := forwarded(f, question("example.org.", miekg.TypeA))
+	r, q := forwarded(f, question("example.org.", miekg.TypeA))
 	up, _ := q.Upstream(1)
 	f.Add(resolve(f, up, nil))
 	f.Fuzz(func(t *testing.T, message []byte) {
-		if frames, ok := q.Relay(1, message); ok {
-			if m := received(t, frames); m.Question[0] != q.msg.Question[0] {
+		if answer, ok := q.Relay(1, message); ok {
+			if m := received(t, r.Frames(facts(), [][]byte{answer})); m.Question[0] != q.msg.Question[0] {
 				t.Errorf("%v", m)
 			}
 		}
@@ -545,9 +561,11 @@ func BenchmarkAnswer(b *testing.B) {
 	frame, world := from(packed(b, question("vm.lab.example.", miekg.TypeA))), facts()
 	b.ReportAllocs()
 	for b.Loop() {
-		q, _, _ := Read(frame, cookies, noon)
-		if _, outcome := q.Answer(world); outcome != Answered {
+		r, _, _ := Read(frame, cookies, noon)
+		answer, outcome := r.Queries[0].Answer(world)
+		if outcome != Answered {
 			b.Fatal(outcome)
 		}
+		r.Frames(world, [][]byte{answer})
 	}
 }

@@ -18,7 +18,7 @@ func (q *Query) Upstream(id uint16) ([]byte, error) {
 
 // Relay is the answer to the client from a resolver's answer to Upstream. It is false where the message does not answer that: it
 // may be anybody's, and the right one may still come.
-func (q *Query) Relay(id uint16, message []byte) (frames [][]byte, ok bool) {
+func (q *Query) Relay(id uint16, message []byte) (answer []byte, ok bool) {
 	m := new(miekg.Msg)
 	if err := m.Unpack(message); err != nil || !m.Response || m.Id != id || m.Opcode != miekg.OpcodeQuery || len(m.Question) != 1 {
 		return nil, false
@@ -31,13 +31,13 @@ func (q *Query) Relay(id uint16, message []byte) (frames [][]byte, ok bool) {
 	m.RecursionDesired, m.CheckingDisabled = q.msg.RecursionDesired, q.msg.CheckingDisabled
 	m.RecursionAvailable, m.Authoritative = true, false
 	m.Extra = slices.DeleteFunc(m.Extra, func(rr miekg.RR) bool { return rr.Header().Rrtype == miekg.TypeOPT })
-	return q.frames(m), true
+	return q.pack(m), true
 }
 
 // Fail tells the client that no resolver has answered.
-func (q *Query) Fail() [][]byte {
+func (q *Query) Fail() []byte {
 	m := q.reply()
 	m.RecursionAvailable = true
 	m.Rcode = miekg.RcodeServerFailure
-	return q.frames(m)
+	return q.pack(m)
 }

@@ -8,9 +8,10 @@ import (
 )
 
 // TCP without a connection's state: whatever a VM does, nothing is kept for it. Our first sequence number is a cookie over the
-// connection's names, the client's first number and the time, so that a segment with a query shows by itself whether its
-// connection was opened here. One query is answered, and the answer ends with our FIN. Nothing is sent twice: a client whose
-// query has not been acknowledged sends it again, and is answered again.
+// connection's addresses and the time, with the end of the client's first number in it: a segment with a query shows by itself
+// whether its connection was opened here, and where in it the query stands. What the first segment asks is answered, and the
+// answer ends with our FIN. Nothing is sent twice: a client whose query has not been acknowledged sends it again, and
+// is answered again.
 
 // Cookies make and know the first sequence numbers of connections.
 type Cookies struct {
@@ -39,7 +40,8 @@ const (
 const (
 	leastSegment = 536  // that every host takes (RFC 9293, 3.7.1)
 	mostSegment  = 1220 // data of one segment, in either direction
-	ourWindow    = 8192
+	ourWindow    = 4096
+	mostQueries  = 4 // of one connection
 )
 
 func parseTCP(addresses, b []byte) (s *segment, payload []byte, ok bool) {
@@ -55,26 +57,35 @@ func parseTCP(addresses, b []byte) (s *segment, payload []byte, ok bool) {
 	}, b[header:], true
 }
 
-func (c *Cookies) of(p *peer, first uint32, now time.Time) uint32 {
+// placeMask is the part of a cookie that tells of the client's number: enough for all that it may send before it is answered.
+const placeMask = ourWindow - 1
+
+// of is the cookie of a connection, but for the client's number, and what that is hidden by.
+func (c *Cookies) of(p *peer, now time.Time) (cookie, mask uint32) {
 	h := hmac.New(sha256.New, c.Secret[:])
 	a, b := p.addr.As4(), p.server.As4()
-	said := append(append(append(make([]byte, 0, 32), p.mac[:]...), a[:]...), b[:]...)
+	said := append(append(append(make([]byte, 0, 24), p.mac[:]...), a[:]...), b[:]...)
 	said = binary.BigEndian.AppendUint16(said, p.port)
-	said = binary.BigEndian.AppendUint32(said, first)
 	said = binary.BigEndian.AppendUint64(said, uint64(now.Unix()/int64(cookieAge/time.Second)))
 	h.Write(said)
-	return binary.BigEndian.Uint32(h.Sum(nil))
+	sum := h.Sum(nil)
+	return binary.BigEndian.Uint32(sum) &^ placeMask, binary.BigEndian.Uint32(sum[4:]) & placeMask
 }
 
-// opened reports whether the segment's connection was opened here, and its data begins at this place of what the client sends.
-func (c *Cookies) opened(p *peer, place uint32, now time.Time) bool {
-	first := p.tcp.seq - 1 - place
-	return p.tcp.ack-1 == c.of(p, first, now) || p.tcp.ack-1 == c.of(p, first, now.Add(-cookieAge))
+// opened reports whether the segment's connection was opened here and nothing of ours has come there since, and where in
+// what the client sends its data begins.
+func (c *Cookies) opened(p *peer, now time.Time) (place uint32, ok bool) {
+	said := p.tcp.ack - 1
+	for _, at := range []time.Time{now, now.Add(-cookieAge)} {
+		if cookie, mask := c.of(p, at); said&^placeMask == cookie {
+			return (p.tcp.seq - 1 - (said ^ mask)) & placeMask, true
+		}
+	}
+	return 0, false
 }
 
-// take is what a segment brings: a query, if it has a whole one, and the segment to send at once, if there is one. Clients send a
-// query with its length before it, in one segment or the length alone first (RFC 7766, section 8).
-func (c *Cookies) take(p *peer, data []byte, now time.Time) (query, reply []byte) {
+// take is what a segment brings: queries, if it has whole ones, and the segment to send at once, if there is one.
+func (c *Cookies) take(p *peer, data []byte, now time.Time) (queries [][]byte, reply []byte) {
 	s := p.tcp
 	s.next = s.seq + uint32(len(data))
 	switch {
@@ -82,7 +93,8 @@ func (c *Cookies) take(p *peer, data []byte, now time.Time) (query, reply []byte
 		return nil, nil
 	case s.flags&syn != 0:
 		s.next = s.seq + 1
-		return nil, p.segment(c.of(p, s.seq, now), syn|ack, nil)
+		cookie, mask := c.of(p, now)
+		return nil, p.segment(cookie|(s.seq^mask)&placeMask, syn|ack, nil)
 	case s.flags&ack == 0:
 		return nil, nil
 	case len(data) == 0:
@@ -92,32 +104,49 @@ func (c *Cookies) take(p *peer, data []byte, now time.Time) (query, reply []byte
 		s.next++
 		return nil, p.segment(s.ack, ack, nil)
 	}
-	if c.opened(p, 0, now) && len(data) >= 2 {
-		switch length := int(binary.BigEndian.Uint16(data)); {
-		case len(data) == 2:
-			return nil, p.segment(s.ack, ack, nil)
-		case len(data) >= 2+length:
-			query = data[2 : 2+length]
-			s.next = s.seq + 2 + uint32(length)
-		}
-	} else if c.opened(p, 2, now) {
-		query = data
+	place, ok := c.opened(p, now)
+	switch {
+	case !ok:
+	case place == 0 && len(data) == 2: // a length, and its query in the next segment
+		return nil, p.segment(s.ack, ack, nil)
+	case place == 0:
+		var taken int
+		queries, taken = split(data)
+		s.next = s.seq + uint32(taken)
+	case place == 2:
+		queries = [][]byte{data}
+	default:
+		return nil, nil // after a query that is being answered; what comes again after the answer is not known any more
 	}
-	if query == nil {
+	if queries == nil {
 		return nil, p.segment(s.ack, rst|ack, nil)
 	}
 	if s.flags&fin != 0 && s.next == s.seq+uint32(len(data)) {
 		s.next++
 	}
-	return query, nil
+	return queries, nil
 }
 
-// acknowledge is the segment that says that the query is here, where the answer takes longer.
-func (p *peer) acknowledge() []byte { return p.segment(p.tcp.ack, ack, nil) }
+// split takes the whole messages out of what a client sends (RFC 7766, section 8), at most so many as are answered.
+func split(data []byte) (messages [][]byte, taken int) {
+	for len(messages) < mostQueries && len(data) >= 2 {
+		end := 2 + int(binary.BigEndian.Uint16(data))
+		if end > len(data) {
+			break
+		}
+		messages = append(messages, data[2:end])
+		taken += end
+		data = data[end:]
+	}
+	return messages, taken
+}
 
-// stream is a message in segments, the last of which ends the connection.
-func (p *peer) stream(message []byte, mtu int) (frames [][]byte) {
-	data := append(binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(message)), uint16(len(message))), message...)
+// stream is messages in segments, the last of which ends the connection.
+func (p *peer) stream(messages [][]byte, mtu int) (frames [][]byte) {
+	var data []byte
+	for _, m := range messages {
+		data = append(binary.BigEndian.AppendUint16(data, uint16(len(m))), m...)
+	}
 	most := mostSegment
 	if mtu > 0 {
 		most = max(leastSegment, min(most, mtu-ipv4Header-tcpHeader))

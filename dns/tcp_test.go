@@ -2,6 +2,7 @@ package dns
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -66,8 +67,8 @@ func heard(t testing.TB, frame []byte) (*segment, []byte) {
 	return s, data
 }
 
-// listen puts an answer together, and checks that its segments follow each other and end the connection.
-func (c *conversation) listen(t testing.TB, frames [][]byte) *miekg.Msg {
+// listen puts answers together, and checks that their segments follow each other and end the connection.
+func (c *conversation) listen(t testing.TB, frames [][]byte) (answers []*miekg.Msg) {
 	t.Helper()
 	var all []byte
 	for i, f := range frames {
@@ -77,10 +78,32 @@ func (c *conversation) listen(t testing.TB, frames [][]byte) *miekg.Msg {
 		}
 		all, c.next = append(all, data...), c.next+uint32(len(data))
 	}
-	if len(all) < 2 || int(binary.BigEndian.Uint16(all)) != len(all)-2 {
+	messages, taken := split(all)
+	if taken != len(all) || len(messages) == 0 {
 		t.Fatalf("% x", all)
 	}
-	return unpacked(t, all[2:])
+	for _, m := range messages {
+		answers = append(answers, unpacked(t, m))
+	}
+	return answers
+}
+
+// answered is what a frame's request gets.
+func answered(t testing.TB, frame []byte, now time.Time) [][]byte {
+	t.Helper()
+	r, frames, outcome := Read(frame, cookies, now)
+	if outcome != Asked || frames != nil || r.Server() != server {
+		t.Fatalf("%v, %d frames", outcome, len(frames))
+	}
+	var answers [][]byte
+	for _, q := range r.Queries {
+		answer, outcome := q.Answer(facts())
+		if !q.TCP() || outcome == Forward {
+			t.Fatal(outcome)
+		}
+		answers = append(answers, answer)
+	}
+	return r.Frames(facts(), answers)
 }
 
 func TestAQueryByTCP(t *testing.T) {
@@ -90,14 +113,10 @@ func TestAQueryByTCP(t *testing.T) {
 	frame := c.data(message, true)
 	for range 2 { // the second time it is a retransmission
 		c := *c
-		q, frames, outcome := Read(frame, cookies, noon.Add(cookieAge))
-		if outcome != Asked || frames != nil || !q.TCP() || q.Server() != server {
-			t.Fatalf("%v, %d frames", outcome, len(frames))
-		}
-		frames, _ = q.Answer(facts())
+		frames := answered(t, frame, noon.Add(cookieAge))
 		c.seq += 2 + uint32(len(message))
-		if m := c.listen(t, frames); len(m.Answer) != 100 || m.Truncated || len(frames) < 2 {
-			t.Errorf("%d addresses in %d segments", len(m.Answer), len(frames))
+		if m := c.listen(t, frames); len(m) != 1 || len(m[0].Answer) != 100 || m[0].Truncated || len(frames) < 2 {
+			t.Errorf("%d answers in %d segments", len(m), len(frames))
 		}
 	}
 	c.seq, c.next = c.seq+2+uint32(len(message)), c.next+5000
@@ -119,13 +138,30 @@ func TestAQueryWhoseLengthComesBefore(t *testing.T) {
 	if s, _ := heard(t, frames[0]); s.flags != ack || s.ack != c.seq {
 		t.Fatalf("%+v", s)
 	}
-	q, _, outcome := Read(c.data(message, false), cookies, noon)
-	if outcome != Asked {
-		t.Fatal(outcome)
-	}
-	frames, _ = q.Answer(facts())
+	frames = answered(t, c.data(message, false), noon)
 	c.seq += uint32(len(message))
-	if m := c.listen(t, frames); len(m.Answer) != 1 {
+	if m := c.listen(t, frames); len(m) != 1 || len(m[0].Answer) != 1 {
+		t.Errorf("%v", m)
+	}
+}
+
+// TestQueriesThatComeTogether: C libraries ask for both families in one segment.
+func TestQueriesThatComeTogether(t *testing.T) {
+	c := newConversation()
+	c.open(t)
+	var data []byte
+	sent := 0
+	for i, kind := range []uint16{miekg.TypeA, miekg.TypeAAAA, miekg.TypeMX, miekg.TypeTXT, miekg.TypeA} {
+		m := packed(t, question("vm.lab.example.", kind))
+		data = append(binary.BigEndian.AppendUint16(data, uint16(len(m))), m...)
+		if i < mostQueries {
+			sent = len(data)
+		}
+	}
+	frames := answered(t, c.send(psh|ack, data), noon)
+	c.seq += uint32(sent) // no more is acknowledged
+	m := c.listen(t, frames)
+	if len(m) != mostQueries || len(m[0].Answer) != 1 || len(m[1].Answer) != 1 || m[1].Question[0].Qtype != miekg.TypeAAAA || len(m[2].Answer) != 0 {
 		t.Errorf("%v", m)
 	}
 }
@@ -134,15 +170,21 @@ func TestAForwardedQueryByTCPIsAcknowledgedAtOnce(t *testing.T) {
 	c := newConversation()
 	c.open(t)
 	message := packed(t, question("example.org.", miekg.TypeA))
-	q, _, _ := Read(c.data(message, true), cookies, noon)
-	frames, outcome := q.Answer(facts())
+	r, _, _ := Read(c.data(message, true), cookies, noon)
+	_, outcome := r.Queries[0].Answer(facts())
+	frames := r.Acknowledge(facts())
 	c.seq += 2 + uint32(len(message))
 	if s, data := heard(t, frames[0]); outcome != Forward || s.flags != ack || s.ack != c.seq || len(data) != 0 {
 		t.Errorf("%v: %+v", outcome, s)
 	}
-	up, _ := q.Upstream(5)
-	frames, ok := q.Relay(5, resolve(t, up, nil))
-	if m := c.listen(t, frames); !ok || len(m.Answer) != 3 {
+	// Another query that comes before the answer must not end the connection.
+	more := *c
+	if r, frames, outcome := Read(more.data(message, true), cookies, noon); r != nil || frames != nil || outcome != Transport {
+		t.Errorf("a second query: %v, %d frames", outcome, len(frames))
+	}
+	up, _ := r.Queries[0].Upstream(5)
+	answer, ok := r.Queries[0].Relay(5, resolve(t, up, nil))
+	if m := c.listen(t, r.Frames(facts(), [][]byte{answer})); !ok || len(m[0].Answer) != 3 {
 		t.Errorf("%v", m)
 	}
 }
@@ -152,10 +194,9 @@ func TestAnAnswerByTCPFitsTheClientsWindow(t *testing.T) {
 	c.open(t)
 	c.window = 1000
 	message := packed(t, question("many.lab.example.", miekg.TypeA))
-	q, _, _ := Read(c.data(message, true), cookies, noon)
-	frames, _ := q.Answer(facts())
+	frames := answered(t, c.data(message, true), noon)
 	c.seq += 2 + uint32(len(message))
-	m := c.listen(t, frames)
+	m := c.listen(t, frames)[0]
 	if m.Compress = true; !m.Truncated || m.Len() > 1000 {
 		t.Errorf("%d addresses, cut: %v", len(m.Answer), m.Truncated)
 	}
@@ -164,21 +205,21 @@ func TestAnAnswerByTCPFitsTheClientsWindow(t *testing.T) {
 func TestSegmentsOfNoConnectionAreReset(t *testing.T) {
 	message := packed(t, question("vm.lab.example.", miekg.TypeA))
 	for name, test := range map[string]func(c *conversation) ([]byte, time.Time){
-		"never opened":    func(c *conversation) ([]byte, time.Time) { c.next = 7; return c.data(message, true), noon },
-		"opened long ago": func(c *conversation) ([]byte, time.Time) { return c.data(message, true), noon.Add(3 * cookieAge) },
-		"from elsewhere":  func(c *conversation) ([]byte, time.Time) { c.seq += 7; return c.data(message, true), noon },
-		"half a length":   func(c *conversation) ([]byte, time.Time) { return c.send(ack, []byte{0}), noon },
-		"half a query":    func(c *conversation) ([]byte, time.Time) { return c.send(ack, []byte{0, 200, 1, 2, 3}), noon },
-		"after the answer": func(c *conversation) ([]byte, time.Time) {
-			c.seq, c.next = c.seq+100, c.next+100
+		"never opened":     func(c *conversation) ([]byte, time.Time) { c.next = 7; return c.data(message, true), noon },
+		"opened long ago":  func(c *conversation) ([]byte, time.Time) { return c.data(message, true), noon.Add(3 * cookieAge) },
+		"half a length":    func(c *conversation) ([]byte, time.Time) { return c.send(ack, []byte{0}), noon },
+		"half a query":     func(c *conversation) ([]byte, time.Time) { return c.send(ack, []byte{0, 200, 1, 2, 3}), noon },
+		"after the answer": func(c *conversation) ([]byte, time.Time) { c.next += placeMask + 1; return c.data(message, true), noon },
+		"of another port": func(c *conversation) ([]byte, time.Time) {
+			c.server = netip.MustParseAddr("10.0.0.4")
 			return c.data(message, true), noon
 		},
 	} {
 		c := newConversation()
 		c.open(t)
 		frame, now := test(c)
-		q, frames, outcome := Read(frame, cookies, now)
-		if q != nil || outcome != Transport || len(frames) != 1 {
+		r, frames, outcome := Read(frame, cookies, now)
+		if r != nil || outcome != Transport || len(frames) != 1 {
 			t.Errorf("%s: %v, %d frames", name, outcome, len(frames))
 			continue
 		}
@@ -189,7 +230,7 @@ func TestSegmentsOfNoConnectionAreReset(t *testing.T) {
 	c := newConversation()
 	c.open(t)
 	for _, flags := range []byte{rst, rst | ack, syn | ack, 0, fin, ack} {
-		if q, frames, outcome := Read(c.send(flags, nil), cookies, noon); q != nil || frames != nil || outcome != Transport {
+		if r, frames, outcome := Read(c.send(flags, nil), cookies, noon); r != nil || frames != nil || outcome != Transport {
 			t.Errorf("flags %x are answered", flags)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -125,6 +127,8 @@ func namesBothWays(s *script) {
 		s.resolves(g, server, "web.openstacklocal.", dns.TypeAAAA, dns.RcodeSuccess)
 		s.resolves(g, server, "db.openstacklocal.", dns.TypeA, dns.RcodeNameError)
 	}
+	s.libraryFinds(other, server, "web", web.IP)
+	s.lengthFirst(other, server, "web.openstacklocal.")
 	s.must(s.box.API.Update(s.ctx, "port", web.Port.ID, map[string]any{"dns_name": "db"}))
 	s.must(testbed.Await(s.ctx, patience, "the new name", func() error {
 		a, err := s.tryAsk(other, "udp", server, question("db.openstacklocal.", dns.TypeA))
@@ -144,6 +148,41 @@ func namesBothWays(s *script) {
 		}
 		return nil
 	}))
+}
+
+// libraryFinds fails unless a guest's C library finds a name in the domain that it searches: by UDP, and by TCP, where it asks for both
+// families at once. Its resolv.conf is in a mount namespace of its own.
+func (s *script) libraryFinds(g *guest, server netip.Addr, name string, want netip.Addr) {
+	s.Helper()
+	conf := filepath.Join(s.TempDir(), "resolv.conf")
+	for _, options := range []string{"ndots:1", "use-vc"} {
+		s.must(os.WriteFile(conf, []byte(fmt.Sprintf("nameserver %s\nsearch openstacklocal\noptions attempts:1 %s\n", server, options)), 0o644))
+		out, err := g.NS.Run(s.ctx, "unshare", "--mount", "sh", "-ec", `mount --bind "$0" /etc/resolv.conf; exec getent ahosts "$1"`, conf, name)
+		if err != nil || !strings.HasPrefix(out, want.String()+" ") {
+			s.Errorf("with %s, %s is %q, %v", options, name, out, err)
+		}
+	}
+}
+
+// lengthFirst asks by TCP with a query's length in a segment of its own.
+func (s *script) lengthFirst(g *guest, server netip.Addr, name string) {
+	s.Helper()
+	c, err := g.NS.Dial(s.ctx, "tcp", netip.AddrPortFrom(server, 53).String())
+	s.must(err)
+	defer c.Close()
+	m, err := question(name, dns.TypeA).Pack()
+	s.must(err)
+	_, err = c.Write([]byte{byte(len(m) >> 8), byte(len(m))})
+	s.must(err)
+	_, err = c.Write(m)
+	s.must(err)
+	s.must(c.SetReadDeadline(time.Now().Add(patience)))
+	a, err := (&dns.Conn{Conn: c}).ReadMsg()
+	s.must(err)
+	if len(a.Answer) != 1 {
+		s.Errorf("%v", a)
+	}
+	s.must(closesAfter(c))
 }
 
 func namesBehindARouter(s *script) {
