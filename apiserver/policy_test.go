@@ -42,7 +42,7 @@ var permitted = []struct {
 	{"PUT networks/{own}", `{"network":{"shared":false}}`, [6]int{200, 403, 403, 404, 404, 403}},
 	{"PUT networks/{own}", `{"network":{"router:external":false}}`, [6]int{200, 403, 403, 404, 404, 403}},
 	{"POST networks", `{"network":{}}`, [6]int{201, 201, 201, 201, 201, 403}},
-	{"POST networks", `{"network":{"project_id":"another"}}`, [6]int{201, 201, 400, 400, 400, 403}},
+	{"POST networks", `{"network":{"project_id":"another"}}`, [6]int{201, 400, 400, 400, 400, 403}},
 	{"POST networks", `{"network":{"shared":true}}`, [6]int{201, 403, 403, 403, 403, 403}},
 	{"POST networks", `{"network":{"shared":false}}`, [6]int{201, 201, 201, 201, 201, 403}},
 	{"POST networks", `{"network":{"router:external":true}}`, [6]int{201, 403, 403, 403, 403, 403}},

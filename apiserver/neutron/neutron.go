@@ -131,10 +131,15 @@ func forbidden(rule string) error {
 
 // projectOf is the project a new resource belongs to.
 func projectOf(c signalbox.Caller, said *string) (string, error) {
+	return projectBy("create:project_id", c, said)
+}
+
+// projectBy is projectOf by another rule.
+func projectBy(rule string, c signalbox.Caller, said *string) (string, error) {
 	if said == nil || *said == c.ProjectID {
 		return c.ProjectID, nil
 	}
-	if !May(c, "create:project_id") {
+	if !May(c, rule) {
 		return "", signalbox.Errorf(signalbox.Invalid, "",
 			"Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin or advsvc privileges")
 	}

@@ -29,7 +29,8 @@ const (
 // store's conditions of visibility say in SQL what the get rules say here. Whoever only reads has been refused every change
 // at the edge.
 var policy = map[string]standing{
-	"create:project_id": service, // for another project than the caller's
+	"create:project_id":      adminAlone, // for another project than the caller's
+	"create_port:project_id": service,    // likewise
 
 	"get_network":          owner | shared | external | service,
 	"update_network":       owner,

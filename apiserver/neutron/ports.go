@@ -54,6 +54,11 @@ type portWish struct {
 	spec   PortSpec
 }
 
+// project is the one that the port shall belong to.
+func (w *portWish) project() (string, error) {
+	return projectBy("create_port:project_id", w.caller, w.spec.ProjectID)
+}
+
 // createTogether makes all ports in one transaction and with one statement, or none. A refusal does not say which was refused.
 func (s *Service) createTogether(ctx context.Context, wishes []portWish) ([]signalbox.Port, error) {
 	made := make([]signalbox.Port, len(wishes))
@@ -106,7 +111,7 @@ func (s *Service) createInTurn(ctx context.Context, wishes []portWish) ([]signal
 }
 
 func (s *Service) admitPorts(ctx context.Context, tx *store.Tx, wishes []portWish) error {
-	return s.admit(ctx, tx, "port", len(wishes), func(i int) (string, error) { return projectOf(wishes[i].caller, wishes[i].spec.ProjectID) })
+	return s.admit(ctx, tx, "port", len(wishes), func(i int) (string, error) { return wishes[i].project() })
 }
 
 // refused tells what a client asked wrongly from what went wrong here.
@@ -135,7 +140,7 @@ func chosen(wishes []portWish) []signalbox.Reason {
 // planPort decides everything about a port but what the database chooses when it is written.
 func (s *Service) planPort(ctx context.Context, tx *store.Tx, seen networksSeen, w portWish, p *signalbox.Port) error {
 	c, spec := w.caller, &w.spec
-	project, err := projectOf(c, spec.ProjectID)
+	project, err := w.project()
 	if err != nil {
 		return err
 	}

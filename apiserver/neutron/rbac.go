@@ -136,12 +136,12 @@ func (s *Service) UpdatePolicy(ctx context.Context, c signalbox.Caller, id uuid.
 		if p, others, err = lockPolicy(ctx, tx, c, id); err != nil {
 			return err
 		}
+		if err := mayTarget(c, or(spec.Target, ""), "update_rbac_policy"); err != nil {
+			return err
+		}
 		target := or(spec.Target, p.Target)
 		if target == p.Target {
 			return nil
-		}
-		if err := mayTarget(c, target, "update_rbac_policy"); err != nil {
-			return err
 		}
 		if err := mayEnd(ctx, tx, p, append(others, target)); err != nil {
 			return err
