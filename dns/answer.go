@@ -250,8 +250,12 @@ func (q *Query) lookUp(f *Facts, m *miekg.Msg) Outcome {
 	if block, ok := parseReverse(name); ok {
 		for _, ours := range f.Blocks {
 			if ours.Bits() <= block.Bits() && ours.Contains(block.Addr()) {
+				outcome := q.reverse(f, m, block, reverseZone(ours))
+				if outcome == NoName && f.Forwards && !block.Addr().IsPrivate() {
+					return Forward // of a machine that is no port, and that the world may know
+				}
 				m.Authoritative = true
-				return q.reverse(f, m, block, reverseZone(ours))
+				return outcome
 			}
 		}
 	}

@@ -56,9 +56,9 @@ func facts() *Facts {
 	}
 	return &Facts{
 		Zones:  []string{"lab.example.", "deep.lab.example."},
-		Blocks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/20"), netip.MustParsePrefix("fd00:1::/64")},
+		Blocks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/20"), netip.MustParsePrefix("fd00:1::/64"), netip.MustParsePrefix("203.0.113.0/24")},
 		Names: book{
-			"host-10-0-0-2.lab.example.": addrs("10.0.0.2"), "vm.lab.example.": addrs("10.0.0.9", "fd00:1::9"), "six.lab.example.": addrs("fd00:1::6"),
+			"host-10-0-0-2.lab.example.": addrs("10.0.0.2"), "vm.lab.example.": addrs("10.0.0.9", "fd00:1::9"), "six.lab.example.": addrs("fd00:1::6", "203.0.113.6"),
 			"a.b.lab.example.": addrs("10.0.0.7"), "many.lab.example.": many,
 		},
 		Forwards: true, MTU: 1450, Server: server, ServerMAC: serverMAC,
@@ -160,7 +160,8 @@ func TestNamesOfOurs(t *testing.T) {
 		{"vm.lab.example.", miekg.TypeAAAA, Answered, []string{"fd00:1::9"}},
 		{"vm.lab.example.", miekg.TypeANY, Answered, []string{"10.0.0.9", "fd00:1::9"}},
 		{"vm.lab.example.", miekg.TypeMX, NoData, nil},
-		{"six.lab.example.", miekg.TypeA, NoData, nil},
+		{"six.lab.example.", miekg.TypeA, Answered, []string{"203.0.113.6"}},
+		{"many.lab.example.", miekg.TypeAAAA, NoData, nil},
 		{"a.b.lab.example.", miekg.TypeA, Answered, []string{"10.0.0.7"}},
 		{"b.lab.example.", miekg.TypeA, NoData, nil}, // there is a name below it
 		{"c.lab.example.", miekg.TypeA, NoName, nil},
@@ -175,7 +176,10 @@ func TestNamesOfOurs(t *testing.T) {
 		{"9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa.", miekg.TypePTR, Answered, []string{"vm.lab.example."}},
 		{"8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa.", miekg.TypePTR, NoName, nil},
 		{"0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa.", miekg.TypeSOA, Answered, []string{"host-10-0-0-2.lab.example. hostmaster.0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa. 1 3600 600 86400 5"}},
+		{"6.113.0.203.in-addr.arpa.", miekg.TypePTR, Answered, []string{"six.lab.example."}},
+		{"6.113.0.203.in-addr.arpa.", miekg.TypeTXT, NoData, nil},
 		// Not ours:
+		{"7.113.0.203.in-addr.arpa.", miekg.TypePTR, Forward, nil}, // a machine of the outside
 		{"10.in-addr.arpa.", miekg.TypePTR, Forward, nil},
 		{"0.10.in-addr.arpa.", miekg.TypeSOA, Forward, nil},
 		{"9.16.0.10.in-addr.arpa.", miekg.TypePTR, Forward, nil},
@@ -318,6 +322,9 @@ func TestWhatIsNoProperQuery(t *testing.T) {
 func TestOthersNamesAreRefusedWhereNobodyIsToBeAsked(t *testing.T) {
 	f := facts()
 	f.Forwards = false
+	if m, outcome := ask(t, question("7.113.0.203.in-addr.arpa.", miekg.TypePTR), f); outcome != NoName || !m.Authoritative {
+		t.Errorf("an address of ours: %v %v", outcome, m)
+	}
 	if m, outcome := ask(t, question("example.org.", miekg.TypeA), f); outcome != Refused || m.Rcode != miekg.RcodeRefused || m.RecursionAvailable {
 		t.Errorf("without resolvers: %v %v", outcome, m)
 	}

@@ -23,6 +23,7 @@ func TestDHCP(t *testing.T) {
 	w.script(t, "options of a port", getsOptions)
 	w.script(t, "the wrong MAC gets nothing", wrongMACGetsNothing)
 	w.script(t, "a flood delays nobody else", floodDelaysNobody)
+	w.script(t, "a flood of questions for names delays nobody else", questionsDelayNobody)
 }
 
 // unaddressed plugs a guest in without giving it its address.

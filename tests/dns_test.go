@@ -25,13 +25,13 @@ import (
 const resolverAt = "127.0.0.1:5353"
 
 func TestDNS(t *testing.T) {
+	t.Parallel()
 	settings := testbed.DefaultSettings()
 	settings.DNSServers = []string{resolverAt}
 	w := newWorldAs(t, settings)
 	w.script(t, "names both ways", namesBothWays)
 	w.script(t, "names of a router's networks", namesBehindARouter)
 	w.script(t, "other names come from resolvers", otherNames)
-	w.script(t, "a flood of questions delays nobody else", questionsDelayNobody)
 }
 
 // unnamed is a network whose subnet names no DNS server.
