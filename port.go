@@ -14,8 +14,9 @@ type Status string
 
 // Statuses. A port is Active on evidence alone: the host holding it has acknowledged its flows.
 const (
-	Active Status = "ACTIVE"
-	Down   Status = "DOWN"
+	Active   Status = "ACTIVE"
+	Down     Status = "DOWN"
+	Inactive Status = "INACTIVE" // of a binding that waits, and of nothing else
 )
 
 // Role is what Signalbox itself uses a port for. It is never taken from a client: device_owner is a

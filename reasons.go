@@ -31,6 +31,10 @@ const (
 	ReasonSharedInUse     Reason = "shared in use"      // others have ports on the network that would no longer be shared
 	ReasonNothingToTag    Reason = "nothing to tag"     // the resource whose tags were asked for is not there
 	ReasonStillInGroups   Reason = "still in groups"    // port security cannot go before the port's security groups
+	ReasonNoBinding       Reason = "no binding"         // the port has none to that host
+	ReasonBindingExists   Reason = "binding exists"     // the port has one to that host
+	ReasonBindingActive   Reason = "binding active"     // that one counts already
+	ReasonBindingFailed   Reason = "binding failed"     // the host is none of ours, or cannot plug in what is asked for
 	ReasonUnknownFilter   Reason = "unknown filter"     // a list was asked by an attribute that it cannot be filtered or sorted by
 	ReasonOverQuota       Reason = "over quota"         // the project may have no more of it
 	ReasonNoQuota         Reason = "no quota"           // the project has no limits of its own

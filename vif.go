@@ -33,6 +33,21 @@ type VIF struct {
 	Datapath string // the datapath type of HostName's bridge; "": there is no such host
 }
 
+// PortBinding is a port's VIF as it is, or could be, on one host. A port has one that counts, which is the port's own VIF, and for a
+// live migration others that wait to become it.
+type PortBinding struct {
+	VIF
+	Active bool
+}
+
+// Status is Active, or Inactive while the binding waits.
+func (b *PortBinding) Status() Status {
+	if b.Active {
+		return Active
+	}
+	return Inactive
+}
+
 // HostName is the host to tell of: the one that was asked for, or else the one that holds the port.
 func (v *VIF) HostName() string {
 	if v.Host != "" {

@@ -148,6 +148,14 @@ func name(e *signalbox.Error) string {
 		return "PortInUse"
 	case signalbox.ReasonPortBound:
 		return "PortBound"
+	case signalbox.ReasonNoBinding:
+		return "PortBindingNotFound"
+	case signalbox.ReasonBindingExists:
+		return "PortBindingAlreadyExists"
+	case signalbox.ReasonBindingActive:
+		return "PortBindingAlreadyActive"
+	case signalbox.ReasonBindingFailed:
+		return "PortBindingError"
 	case signalbox.ReasonServicePort:
 		return "ServicePortInUse"
 	case signalbox.ReasonRouterInUse:

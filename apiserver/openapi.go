@@ -17,11 +17,12 @@ type described interface{ shape() wire.Shape }
 func (k *collection[T, S]) shape() wire.Shape { return k.wire.Shape() }
 func (k quotas) shape() wire.Shape            { return k.wire.Shape() }
 func (k zones) shape() wire.Shape             { return k.wire.Shape() }
+func (k bindings) shape() wire.Shape          { return k.wire.Shape() }
 
 // resources is what the API is about. Its routes are found by the collections' names.
 func (s *Server) resources() []described {
 	return []described{s.networks(), s.subnets(), s.ports(), s.routers(), s.floatingIPs(), s.securityGroups(), s.rules(), s.policies(), s.quotas(),
-		s.agents(), s.zones(), s.availabilities()}
+		s.agents(), s.zones(), s.availabilities(), s.bindings()}
 }
 
 // openAPI is the API in the words of OpenAPI 3.0 (https://spec.openapis.org/oas/v3.0.3), for everybody.
@@ -187,6 +188,8 @@ func operationOf(r route, urls map[string]wire.Shape) tree {
 		op = onCollection(r, shape)
 	case known && below == ":id":
 		op = onOne(r, shape)
+	case strings.HasPrefix(r.path, portBindings):
+		op = onBindings(r)
 	case known && (below == ":id/tags" || below == ":id/tags/:tag"):
 		op = onTags(r)
 	default:
@@ -319,6 +322,31 @@ func onTags(r route) tree {
 		return does("Remove the tag.", http.StatusNoContent, nil)
 	}
 	return does("Remove its tags.", http.StatusNoContent, nil)
+}
+
+func onBindings(r route) tree {
+	binding := reference("binding")
+	one := under("binding", binding)
+	switch {
+	case r.path == portBindings && r.method == http.MethodGet:
+		op := does("List the bindings of a port to hosts: the active one, and those that wait.", http.StatusOK, under("bindings", listOf(binding)))
+		for _, name := range []string{"host", "vif_type", "vnic_type", "status"} {
+			parameter(op, tree{"name": name, "in": "query", "schema": listOf(text), "description": "Those of which this is any of the values."})
+		}
+		parameter(op, fields())
+		return op
+	case r.path == portBindings:
+		return asking(does("Bind a port to one more host, where it waits.", http.StatusCreated, one), under("binding", reference("binding_create")))
+	case r.path == portBindings+"/:host/activate":
+		return does("Make a binding that waits the one that counts; the one before waits then.", http.StatusOK, binding)
+	case r.method == http.MethodGet:
+		op := does("Show a port's binding to a host.", http.StatusOK, one)
+		parameter(op, fields())
+		return op
+	case r.method == http.MethodPut:
+		return asking(does("Update a port's binding to a host.", http.StatusOK, one), under("binding", reference("binding_update")))
+	}
+	return does("Delete a port's binding to a host.", http.StatusNoContent, nil)
 }
 
 // besides is what there is beside the verbs that all resources have.

@@ -88,6 +88,11 @@ func everyRequest(c *client) {
 	c.raw(http.MethodPut, urls["routers"], fmt.Appendf(nil, `{"router":{"external_gateway_info":{"network_id":%q}}}`, external))
 	c.raw(http.MethodPut, urls["floatingips"], fmt.Appendf(nil, `{"floatingip":{"port_id":%q}}`, id("ports")))
 	c.raw(http.MethodPut, urls["subnets"], []byte(`{"subnet":{"allocation_pools":[{"start":"10.0.0.2","end":"10.0.0.99"}]}}`))
+	for _, what := range []string{"POST ", "GET ", "GET /h1", "PUT /h1", "PUT /h1/activate", "DELETE /h1"} {
+		c.raw(http.MethodPut, urls["ports"], []byte(`{"port":{"device_owner":"compute:nova","device_id":"00000000-0000-0000-0000-000000000001"}}`))
+		method, path, _ := strings.Cut(what, " ")
+		c.raw(method, urls["ports"]+"/bindings"+path, []byte(`{"binding":{"host":"h1","profile":{"a":1}}}`))
+	}
 	c.raw(http.MethodDelete, urls["floatingips"], nil)
 	c.raw(http.MethodPut, urls["routers"], []byte(`{"router":{"external_gateway_info":{}}}`))
 	c.raw(http.MethodPut, urls["routers"]+"/remove_router_interface", fmt.Appendf(nil, `{"subnet_id":%q}`, id("subnets")))

@@ -97,7 +97,7 @@ func (s *Server) routes() []route {
 		{get, "/v2.0/network-ip-availabilities", availabilities.list},
 		{get, "/v2.0/network-ip-availabilities/:id", availabilities.show},
 	},
-		s.quotas().routes(), s.agentRoutes(),
+		s.quotas().routes(), s.agentRoutes(), s.bindings().routes(),
 		tagRoutes("networks", networks), tagRoutes("subnets", subnets), tagRoutes("ports", ports),
 		tagRoutes("routers", routers), tagRoutes("floatingips", floating), tagRoutes("security-groups", groups),
 	)

@@ -144,15 +144,18 @@ func (k *collection[T, S]) untaggable(c echo.Context, err error) error {
 	return err
 }
 
-// tagNamed is the tag in the URL. Where a URL has to be escaped otherwise than Go would, echo hands out its parts as they came.
-func tagNamed(c echo.Context) (string, error) {
-	name := c.Param("tag")
+// tagNamed is the tag in the URL.
+func tagNamed(c echo.Context) (string, error) { return wire.ReadTag(named(c, "tag")) }
+
+// named is a part of the URL. Where a URL has to be escaped otherwise than Go would, echo hands out its parts as they came.
+func named(c echo.Context, part string) string {
+	name := c.Param(part)
 	if c.Request().URL.RawPath != "" {
 		if plain, err := url.PathUnescape(name); err == nil {
 			name = plain
 		}
 	}
-	return wire.ReadTag(name)
+	return name
 }
 
 const resourceTag = "tag"

@@ -23,7 +23,7 @@ type learned struct {
 
 // identify decides which port an interface is, and acts on it. fresh says that the interface or its
 // iface-id has just appeared, so that it may take the port away from a place where it still is: of two
-// places the newest wins (live migration). What a restart finds proves nothing about age.
+// places that on the host that the API asks for wins, and else the newest. What a restart finds proves nothing about age.
 func (l *loop) identify(h *host, v *vif, fresh bool) {
 	was := v.port
 	v.port, v.by = l.claim(h, v)
@@ -38,12 +38,21 @@ func (l *loop) identify(h *host, v *vif, fresh bool) {
 	}
 	p := l.compiler.Facts.Port(v.port)
 	here := signalbox.Binding{PortID: p.ID, HostID: h.row.ID, Interface: v.name, By: v.by}
-	switch {
-	case p.Binding == nil, fresh && v.port != was, !l.stands(p.Binding):
-		if p.Binding == nil || *p.Binding != here {
-			l.writer.bind(here)
-		}
+	if p.Binding != nil && *p.Binding == here {
+		return
 	}
+	if p.Binding == nil || !l.stands(p.Binding) || l.outdoes(p, h, fresh && v.port != was) {
+		l.writer.bind(here)
+	}
+}
+
+// outdoes reports whether a port is to be on a host rather than where it is held. While a hypervisor prepares a live migration both hosts
+// have the interface, and the port is where the API asks for it, until that asks for another place. Where it asks for neither,
+// the newer wins.
+func (l *loop) outdoes(p *signalbox.Port, h *host, newer bool) bool {
+	asks := func(h *signalbox.Host) bool { return h != nil && p.Host != "" && h.Name == p.Host }
+	here, there := asks(&h.row), asks(l.compiler.Facts.Host(p.Binding.HostID))
+	return here && !there || newer && here == there
 }
 
 // claim is the port that an interface is taken for, by the strongest of what is known.

@@ -177,6 +177,37 @@ func TestNewestPlaceWins(t *testing.T) {
 	b.expect(port1, "c eth9 by iface-id")
 }
 
+func TestAPortIsWhereTheAPIAsksForIt(t *testing.T) {
+	p := vifPort(port1, mac1)
+	b := newBox(t, p)
+	from, to := b.host(1), b.host(2)
+	b.rows(&signalbox.Delta{Hosts: []signalbox.Host{from.row, to.row}})
+	ask := func(host string) {
+		p := *b.compiler.Facts.Port(port1)
+		p.Host = host
+		b.rows(&signalbox.Delta{Ports: []signalbox.Port{p}})
+		b.commit()
+	}
+	ask(from.row.Name)
+	b.plug(from, "eth7", 5, port1)
+	b.plug(to, "eth9", 3, port1) // the hypervisor prepares a migration
+	b.expect(port1, "b eth7 by iface-id")
+	ask(to.row.Name)
+	b.expect(port1, "c eth9 by iface-id")
+	b.identifyAll(from)
+	b.commit()
+	b.expect(port1, "c eth9 by iface-id")
+	ask(from.row.Name) // it has failed
+	b.expect(port1, "b eth7 by iface-id")
+	b.unplug(from, "eth7")
+	b.expect(port1, "c eth9 by iface-id") // the only place there is
+	b.plug(from, "eth7", 5, port1)
+	b.expect(port1, "b eth7 by iface-id")
+	ask("elsewhere")
+	b.plug(to, "eth10", 4, port1)
+	b.expect(port1, "c eth10 by iface-id") // the newest, as nobody is asked for
+}
+
 func TestPortFallsBackToAPlaceThatIsLeft(t *testing.T) {
 	b := newBox(t, vifPort(port1, mac1))
 	from, to := b.host(1), b.host(2)

@@ -3,6 +3,7 @@
 package tests
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -22,6 +23,7 @@ func TestBinding(t *testing.T) {
 	w.script(t, "unplugged and plugged again", unplugAndPlug)
 	w.script(t, "moved to another host", func(s *script) { moveNewestWins(s, signalbox.VXLAN) })
 	w.script(t, "moved to another host of a VLAN", func(s *script) { moveNewestWins(s, signalbox.VLAN) })
+	w.script(t, "moved as Nova does it", moveWhenActivated)
 	w.script(t, "renamed and renumbered", renameAndRenumber)
 
 	h4, err := w.lab.AddHost(t.Context(), "h4")
@@ -79,6 +81,37 @@ func moveNewestWins(s *script, kind signalbox.NetworkType) {
 		return nil
 	}))
 	s.becomes(b, signalbox.Active)
+}
+
+// moveWhenActivated: Nova plugs both ends of a live migration, copies for minutes, and then activates the binding to the new host. Until that
+// the VM is reached where it still runs.
+func moveWhenActivated(s *script) {
+	n := s.network(signalbox.VXLAN)
+	a := s.boot(n, s.h1)
+	b := s.bootAs(n, s.h2, testbed.Port{Owner: "compute:nova", HostID: s.h2.Name})
+	s.reaches(a, b)
+	s.must(s.box.API.Bind(s.ctx, b.Port.ID, s.h3.Name))
+	there := byID(b)
+	_, err := s.h3.Vsctl(s.ctx, "add-port", "br-int", there.Interface, "--", "set", "interface", there.Interface, "type=internal", "external_ids:iface-id="+there.IfaceID)
+	s.must(err)
+	s.must(s.box.AwaitInSync(s.ctx, patience, s.h1, s.h2, s.h3))
+	s.reaches(a, b)
+	if flows := s.flowsNaming(s.h3, b.MAC.String()); len(flows) != 0 {
+		s.Errorf("the new host is wired before it counts: %q", flows)
+	}
+	s.must(s.box.API.Activate(s.ctx, b.Port.ID, s.h3.Name))
+	s.must(testbed.Await(s.ctx, patience, "the new host has the port", func() error {
+		if len(s.flowsNaming(s.h3, b.MAC.String())) == 0 {
+			return errors.New("no flow names it")
+		}
+		return nil
+	}))
+	s.cutOff(a, b.IP)
+	s.must(s.box.API.Activate(s.ctx, b.Port.ID, s.h2.Name)) // the copy has failed: it goes on where it was
+	s.reaches(a, b)
+	_, err = s.h3.Vsctl(s.ctx, "del-port", "br-int", there.Interface)
+	s.must(err)
+	s.reaches(a, b)
 }
 
 func renameAndRenumber(s *script) {

@@ -82,6 +82,12 @@ var policy = map[string]standing{
 	"get_port:binding:vif_type":    service,
 	"get_port:binding:vif_details": service,
 
+	"get_port_binding":      service,
+	"create_port_binding":   service,
+	"update_port_binding":   service,
+	"delete_port_binding":   service,
+	"activate_port_binding": service,
+
 	"get_router":                     owner, // and whoever gets it may change it
 	"add_router_interface:port_id":   owner,
 	"add_router_interface:subnet_id": owner | networkOwner, // or any guest of a shared network could be its gateway

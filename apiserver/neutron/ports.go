@@ -391,6 +391,11 @@ func updatePort(ctx context.Context, tx *store.Tx, c signalbox.Caller, n *signal
 	if err := mayBeInGroups(p, spec); err != nil {
 		return err
 	}
+	if p.Host != before.Host { // if it waited there, it does no more
+		if err := tx.DeleteInactiveBinding(ctx, p.ID, p.Host); err != nil {
+			return err
+		}
+	}
 	switch {
 	case spec.FixedIPs != nil:
 		p.FixedIPs, err = addresses(ctx, tx, n, p, *spec.FixedIPs, before.FixedIPs)

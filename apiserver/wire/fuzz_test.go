@@ -55,6 +55,7 @@ func FuzzBody(f *testing.F) {
 	f.Add([]byte(`{"floatingip":{"floating_network_id":"d7ea997b-73ea-4044-b5fa-90daf36c2609","subnet_id":null,"floating_ip_address":"198.51.100.9"}}`))
 	f.Add([]byte(`{"floatingip":{"port_id":null,"fixed_ip_address":"10.0.0.3"}}`))
 	f.Add([]byte(`{"port":{"security_groups":null}}`))
+	f.Add([]byte(`{"binding":{"host":"h","vnic_type":"normal","profile":null,"tenant_id":"p"}}`))
 	f.Add([]byte(`{"rbac_policy":{"object_type":" Network","object_id":"24a0c74d-6292-41b6-b090-e7c88c895d3d","action":"access_as_shared","target_tenant":"*"}}`))
 	f.Add([]byte(`{"security_group_rule":{"security_group_id":"24a0c74d-6292-41b6-b090-e7c88c895d3d","direction":"egress","ethertype":"ipv6","protocol":58,
 		"port_range_min":"1","port_range_max":null,"remote_ip_prefix":"fd00::7"}}`))
@@ -66,6 +67,7 @@ func FuzzBody(f *testing.F) {
 		accepted(t, FloatingIPs(alone), body)
 		accepted(t, SecurityGroups(), body)
 		accepted(t, SecurityGroupRules(), body)
+		accepted(t, Bindings(), body)
 		accepted(t, RBACPolicies(), body)
 	})
 }
@@ -181,6 +183,9 @@ func FuzzQuery(f *testing.F) {
 		asked(t, FloatingIPs(alone), q)
 		asked(t, SecurityGroups(), q)
 		asked(t, SecurityGroupRules(), q)
+		if filters, err := Bindings().Filters(q, View{}); err == nil {
+			Bindings().Passes(&signalbox.PortBinding{}, filters)
+		}
 		asked(t, RBACPolicies(), q)
 	})
 }

@@ -53,6 +53,17 @@ func (r *Resource[T]) Filters(query url.Values, view View) (map[string][]any, er
 	return filters, nil
 }
 
+// Passes reports whether v is what filters ask for, where it is not the database that lists. Values of what can be asked for must be
+// comparable.
+func (r *Resource[T]) Passes(v *T, filters map[string][]any) bool {
+	for name, values := range filters {
+		if !slices.Contains(values, r.attribute(name).Value(v)) {
+			return false
+		}
+	}
+	return true
+}
+
 func (a *Attribute[T]) filter(texts []string) ([]any, error) {
 	read := a.Kind.filter
 	if read == nil {

@@ -22,6 +22,7 @@ func TestAttributeTablesAreConsistent(t *testing.T) {
 	checkTable(t, Routers())
 	checkTable(t, SecurityGroups())
 	checkTable(t, SecurityGroupRules())
+	checkTable(t, Bindings())
 	checkTable(t, RBACPolicies())
 }
 

@@ -59,6 +59,7 @@ type (
 		FixedIPs  []FixedIP `json:"fixed_ips,omitempty"`
 		Owner     string    `json:"device_owner,omitempty"`
 		DeviceID  string    `json:"device_id,omitempty"`
+		HostID    string    `json:"binding:host_id,omitempty"`
 		Secured   *bool     `json:"port_security_enabled,omitempty"`
 		Pairs     []Pair    `json:"allowed_address_pairs,omitempty"`
 		Options   []Option  `json:"extra_dhcp_opts,omitempty"`
@@ -109,6 +110,16 @@ type (
 		Addr     string `json:"ip_address,omitempty"`
 	}
 )
+
+// Bind binds a port to one more host, where it waits.
+func (a *API) Bind(ctx context.Context, port, host string) error {
+	return call(ctx, a.http, http.MethodPost, a.base+"/v2.0/ports/"+port+"/bindings", map[string]any{"binding": map[string]string{"host": host}}, nil)
+}
+
+// Activate makes the binding to a host the one that counts.
+func (a *API) Activate(ctx context.Context, port, host string) error {
+	return call(ctx, a.http, http.MethodPut, a.base+"/v2.0/ports/"+port+"/bindings/"+host+"/activate", nil, nil)
+}
 
 // Refusal is an answer outside 200-299.
 type Refusal struct {
