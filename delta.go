@@ -2,6 +2,7 @@ package signalbox
 
 import (
 	"iter"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -44,6 +45,13 @@ type Delta struct {
 	Neighbours  []Neighbour
 
 	SecurityGroups []SecurityGroup
+
+	// Age is how long ago the oldest transaction in it began, when it was read and by the database's clock.
+	// A whole view has none.
+	Age time.Duration
+	// Requests is the API requests that made the change, as the API server's log names them, in rising order. What the
+	// controller itself has written is no request's.
+	Requests []string
 }
 
 // Empty reports whether the delta says nothing.

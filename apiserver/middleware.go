@@ -40,6 +40,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		start := s.Now()
 		id := "req-" + s.NewID().String()
 		c.Response().Header().Set(headerRequestID, id)
+		c.SetRequest(c.Request().WithContext(signalbox.WithRequests(c.Request().Context(), id)))
 		if err := next(c); err != nil {
 			c.Error(err)
 		}

@@ -29,14 +29,15 @@ const (
 // creation is one caller's wish on its way.
 type creation struct {
 	portWish
-	made signalbox.Port
-	err  error
-	done chan struct{}
+	asked []string // the requests that it is for
+	made  signalbox.Port
+	err   error
+	done  chan struct{}
 }
 
 // create makes one port. When ctx ends first, the port may come to be nevertheless.
 func (g *gather) create(ctx context.Context, w portWish) (signalbox.Port, error) {
-	mine := &creation{portWish: w, done: make(chan struct{})}
+	mine := &creation{portWish: w, asked: signalbox.RequestsOf(ctx), done: make(chan struct{})}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, mine)
 	g.next(context.WithoutCancel(ctx))
@@ -75,9 +76,12 @@ func (g *gather) grant(ctx context.Context, cs []*creation) {
 	ctx, cancel := context.WithTimeout(ctx, gatherPatience)
 	defer cancel()
 	wishes := make([]portWish, len(cs))
+	var asked []string
 	for i, c := range cs {
 		wishes[i] = c.portWish
+		asked = append(asked, c.asked...)
 	}
+	ctx = signalbox.WithRequests(ctx, asked...)
 	var made []signalbox.Port
 	var err error
 	if len(cs) > 1 {

@@ -33,6 +33,9 @@ func New(db *store.DB, cfg Config, src Source) *Service {
 	return s
 }
 
+// Ping reports whether the database answers.
+func (s *Service) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
+
 // Query is which of a collection, and in which order. See store.Query.
 type Query struct {
 	Filters map[string][]any

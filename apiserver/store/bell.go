@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"log/slog"
+	"strings"
 	"sync"
+
+	"github.com/lib/pq"
 )
 
 // channel is the name that the feed's followers LISTEN to.
@@ -15,13 +18,17 @@ const channel = "signalbox_changes"
 // the commit and in a transaction of its own: a NOTIFY inside the writers' would make PostgreSQL commit them one
 // at a time, as it holds one lock for the whole cluster until the disk has answered. Its own does not wait for
 // the disk, and one ring serves all writers that came while the last was under way. A ring that is lost costs a
-// follower its poll interval and nothing else.
+// follower its poll interval and nothing else. Its payload is the names of the requests that wrote, for the followers' logs.
 type bell struct {
 	pool    *sql.DB
 	log     *slog.Logger
 	pending chan struct{} // holds one: there is something to tell
-	stop    context.CancelFunc
-	done    sync.WaitGroup
+
+	mu       sync.Mutex
+	requests []string // that have written since the last ring
+
+	stop context.CancelFunc
+	done sync.WaitGroup
 }
 
 func startBell(pool *sql.DB, log *slog.Logger) *bell {
@@ -31,8 +38,16 @@ func startBell(pool *sql.DB, log *slog.Logger) *bell {
 	return b
 }
 
-// ring never waits.
-func (b *bell) ring() {
+// payloadMost bounds the bytes of a ring's payload: PostgreSQL takes fewer than 8,000.
+const payloadMost = 7900
+
+// ring never waits. It tells of the writes of these requests.
+func (b *bell) ring(requests []string) {
+	if len(requests) > 0 {
+		b.mu.Lock()
+		b.requests = append(b.requests, requests...)
+		b.mu.Unlock()
+	}
 	select {
 	case b.pending <- struct{}{}:
 	default:
@@ -58,7 +73,7 @@ func (b *bell) run(ctx context.Context) {
 			conn, err = b.connect(ctx)
 		}
 		if err == nil {
-			_, err = conn.ExecContext(ctx, "NOTIFY "+channel)
+			_, err = conn.ExecContext(ctx, "NOTIFY "+channel+", "+pq.QuoteLiteral(b.payload()))
 		}
 		if err != nil && ctx.Err() == nil {
 			b.log.Warn("followers were not woken, they will find out by themselves", "error", err)
@@ -66,6 +81,25 @@ func (b *bell) run(ctx context.Context) {
 			conn = nil
 		}
 	}
+}
+
+// payload is the names of the requests that have not been told of. Those that there is no room for have a ring of their own.
+func (b *bell) payload() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n, size := 0, 0
+	for n < len(b.requests) && size+len(b.requests[n]) < payloadMost {
+		size += len(b.requests[n]) + 1
+		n++
+	}
+	said := strings.Join(b.requests[:n], " ")
+	if b.requests = b.requests[n:]; len(b.requests) > 0 {
+		select {
+		case b.pending <- struct{}{}:
+		default:
+		}
+	}
+	return said
 }
 
 func (b *bell) connect(ctx context.Context) (*sql.Conn, error) {

@@ -84,7 +84,7 @@ func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	if err := db.retry(ctx, fn); err != nil {
 		return err
 	}
-	db.bell.ring()
+	db.bell.ring(signalbox.RequestsOf(ctx))
 	return nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,7 +26,8 @@ const (
 )
 
 // Follow calls fn with the whole view first, and then with each change as soon as it can be seen, until ctx ends or fn
-// fails; it returns why. What fn is told may be told again, and always is a view of one moment. A lost LISTEN connection
+// fails; it returns why. What fn is told may be told again, and always is a view of one moment. One that is empty but for
+// Requests is of requests whose changes have been told before. A lost LISTEN connection
 // costs at most a second of delay. When the connection that it reads on is lost, it tries for as long as it takes, and
 // then begins with the whole view again.
 func (db *DB) Follow(ctx context.Context, fn func(signalbox.Delta) error) error {
@@ -68,6 +71,8 @@ type follower struct {
 	conn   *sqlx.Conn
 	seen   sql.NullString // the pg_snapshot read last; NULL at first
 	pruned time.Time
+
+	requests []string // that rang since the last read
 }
 
 func (f *follower) follow(ctx context.Context) (err error) {
@@ -80,7 +85,7 @@ func (f *follower) follow(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if !delta.Empty() {
+		if !delta.Empty() || len(delta.Requests) > 0 {
 			if err := f.fn(delta); err != nil {
 				return &followerFailed{err}
 			}
@@ -100,14 +105,23 @@ func (f *follower) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-poll.C:
-	case <-f.rung:
+	case n := <-f.rung:
+		f.rang(n)
 	}
 	for { // one read answers all rings
 		select {
-		case <-f.rung:
+		case n := <-f.rung:
+			f.rang(n)
 		default:
 			return nil
 		}
+	}
+}
+
+// rang takes who rang; nobody, where LISTEN was lost and is back.
+func (f *follower) rang(n *pq.Notification) {
+	if n != nil {
+		f.requests = append(f.requests, strings.Fields(n.Extra)...)
 	}
 }
 
@@ -138,6 +152,8 @@ func (f *follower) read(ctx context.Context) (d signalbox.Delta, err error) {
 	if err != nil {
 		return d, err
 	}
+	slices.Sort(f.requests)
+	d.Requests, f.requests = slices.Compact(f.requests), nil
 	f.seen = sql.NullString{String: at.Snapshot, Valid: true}
 	return d, stx.Commit()
 }
@@ -212,11 +228,13 @@ func (tx *Tx) changedSince(ctx context.Context, snapshot string) (d signalbox.De
 	var changed []struct {
 		Kind signalbox.Kind
 		ID   uuid.UUID
+		Age  float64 // seconds
 	}
 	if err := tx.all(ctx, &changed, `
-		SELECT DISTINCT kind, id FROM changes
+		SELECT kind, id, extract(epoch FROM max(clock_timestamp() - at))::float8 AS age FROM changes
 		WHERE xid >= pg_snapshot_xmax($1::pg_snapshot)
-		   OR xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::pg_snapshot)))`, snapshot); err != nil {
+		   OR xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::pg_snapshot)))
+		GROUP BY kind, id`, snapshot); err != nil {
 		return d, err
 	}
 	ids := make(map[signalbox.Kind]pq.StringArray)
@@ -236,6 +254,9 @@ func (tx *Tx) changedSince(ctx context.Context, snapshot string) (d signalbox.De
 	}
 	if d, err = present.delta(); err != nil {
 		return d, err
+	}
+	for _, c := range changed {
+		d.Age = max(d.Age, time.Duration(c.Age*float64(time.Second)))
 	}
 	forget(gone, &d)
 	for ref := range gone {

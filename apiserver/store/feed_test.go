@@ -35,13 +35,15 @@ type view struct {
 	met      map[uuid.UUID]signalbox.Neighbour
 	groups   map[uuid.UUID]signalbox.SecurityGroup
 	fulls    int
+	requests map[string]bool   // that changes were because of
+	oldest   time.Duration     // age of a change
 	told     map[uuid.UUID]int // how often a port, router, floating IP, neighbour or group was
 }
 
 // follow keeps a view up to date until the test ends.
 func (l *lab) follow() *view {
 	l.t.Helper()
-	v := &view{l: l, told: map[uuid.UUID]int{}}
+	v := &view{l: l, told: map[uuid.UUID]int{}, requests: map[string]bool{}}
 	db := l.open()
 	ctx, stop := context.WithCancel(l.ctx)
 	ended := make(chan error, 1)
@@ -59,6 +61,10 @@ func (l *lab) follow() *view {
 func (v *view) apply(d signalbox.Delta) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	for _, id := range d.Requests {
+		v.requests[id] = true
+	}
+	v.oldest = max(v.oldest, d.Age)
 	if d.Full {
 		v.fulls++
 		v.networks, v.subnets = map[uuid.UUID]signalbox.Network{}, map[uuid.UUID]signalbox.Subnet{}
@@ -466,5 +472,34 @@ func TestStatusIsNoNewsToAFollower(t *testing.T) {
 	}
 	if got := read(l, func(tx *store.Tx) (*signalbox.Port, error) { return tx.Port(l.ctx, p.ID) }); got.Status != signalbox.Active || got.Revision != 2 {
 		t.Errorf("the port is %s in revision %d", got.Status, got.Revision)
+	}
+}
+
+// TestFollowerIsToldOfRequests: whose writes a change is, and how old it is. Names that come after their change was read are
+// told all the same.
+func TestFollowerIsToldOfRequests(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	v := l.follow()
+	named := func(ids ...string) {
+		l.must(l.db.Write(signalbox.WithRequests(l.ctx, ids...), func(tx *store.Tx) error {
+			return tx.InsertNetwork(l.ctx, aNetwork())
+		}))
+	}
+	named("req-b", "req-a")
+	named("req-'c")
+	var many []string
+	for i := range 500 { // more than one ring can carry
+		many = append(many, fmt.Sprintf("req-00000000-0000-0000-0000-%012d", i))
+	}
+	named(many...)
+	named("req-d")
+	v.await("the names of the requests", func() bool {
+		return v.requests["req-a"] && v.requests["req-b"] && v.requests["req-'c"] && v.requests[many[0]] && v.requests[many[499]] && v.requests["req-d"] && v.oldest > 0
+	})
+	for id := range v.requests {
+		if len(id) > len(many[0]) || len(id) < 5 {
+			t.Errorf("nobody is called %q", id)
+		}
 	}
 }
