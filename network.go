@@ -55,6 +55,8 @@ type Network struct {
 	Segment      Segment
 	Subnets      []uuid.UUID // read only, in order of creation
 	ZoneHints    []string    // availability zones that it was asked to be in
+	IPv4Scope    uuid.UUID   // read only: the address scope of its IPv4 subnets, if their pools are in one; else Nil
+	IPv6Scope    uuid.UUID   // likewise
 	Tags         []string    // in order, each once
 	Meta
 }
@@ -111,12 +113,10 @@ type Subnet struct {
 	AddressMode IPv6Mode
 	Tags        []string // in order, each once
 	Meta
+
+	SubnetPoolID uuid.UUID // what it is cut from; Nil: nothing
+	ServiceTypes []string  // device owners of the ports that it is for; none: whoever finds no subnet that is for him alone
 }
 
 // IPVersion is 4 or 6.
-func (s *Subnet) IPVersion() int {
-	if s.CIDR.Addr().Is4() {
-		return 4
-	}
-	return 6
-}
+func (s *Subnet) IPVersion() int { return ipVersion(s.CIDR) }

@@ -32,3 +32,12 @@ type RBACPolicy struct {
 func reaches(targets []string, project string) bool {
 	return slices.Contains(targets, Everyone) || slices.Contains(targets, project)
 }
+
+// Sharing is what policies say of an object.
+type Sharing struct {
+	Shared     bool     // with every project
+	SharedWith []string // the projects that policies share it with, in order; Everyone: all. Read only
+}
+
+// SharedTo reports whether a policy shares the object with a project.
+func (s *Sharing) SharedTo(project string) bool { return reaches(s.SharedWith, project) }

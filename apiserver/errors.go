@@ -218,6 +218,55 @@ func name(e *signalbox.Error) string {
 	return groupsName(e)
 }
 
+// poolsName is name for what concerns subnet pools and address scopes.
+func poolsName(e *signalbox.Error) string {
+	switch e.Reason {
+	case signalbox.ReasonScopeInUse:
+		return "AddressScopeInUse"
+	case signalbox.ReasonScopeOverlap:
+		return "AddressScopePrefixConflict"
+	case signalbox.ReasonScopeUpdate:
+		return "AddressScopeUpdateError"
+	case signalbox.ReasonScopeAffinity:
+		return "NetworkAddressScopeAffinityError"
+	case signalbox.ReasonPoolAffinity:
+		return "NetworkSubnetPoolAffinityError"
+	case signalbox.ReasonPoolInUse:
+		return "SubnetPoolDeleteError"
+	case signalbox.ReasonPoolTaken:
+		return "SubnetAllocationError"
+	case signalbox.ReasonPoolQuota:
+		return "SubnetPoolQuotaExceeded"
+	case signalbox.ReasonDefaultPool:
+		return "InvalidInput"
+	case signalbox.ReasonNoPrefixes:
+		return "EmptySubnetPoolPrefixList"
+	case signalbox.ReasonMixedPrefixes:
+		return "PrefixVersionMismatch"
+	case signalbox.ReasonPrefixBounds:
+		return "IllegalSubnetPoolPrefixBounds"
+	case signalbox.ReasonUnsupportedMin:
+		return "UnsupportedMinSubnetPoolPrefix"
+	case signalbox.ReasonMinPrefix:
+		return "MinPrefixSubnetAllocationError"
+	case signalbox.ReasonMaxPrefix:
+		return "MaxPrefixSubnetAllocationError"
+	case signalbox.ReasonPrefixUpdate:
+		return "IllegalSubnetPoolPrefixUpdate"
+	case signalbox.ReasonPoolUpdate:
+		return "IllegalSubnetPoolUpdate"
+	case signalbox.ReasonServiceType:
+		return "InvalidSubnetServiceType"
+	case signalbox.ReasonServiceTypeText:
+		return "InvalidInputSubnetServiceType"
+	case signalbox.ReasonNoServiceSubnet:
+		return "IpAddressGenerationFailureNoMatchingSubnet"
+	case signalbox.ReasonPoolScopeFamily:
+		return "IllegalSubnetPoolIpVersionAssociationToAddressScope"
+	}
+	return nameOfKind(e)
+}
+
 // groupsName is name for what concerns security groups.
 func groupsName(e *signalbox.Error) string {
 	switch e.Reason {
@@ -264,7 +313,7 @@ func groupsName(e *signalbox.Error) string {
 	case signalbox.ReasonRuleTwice:
 		return "DuplicateSecurityGroupRuleInPost"
 	}
-	return nameOfKind(e)
+	return poolsName(e)
 }
 
 func nameOfKind(e *signalbox.Error) string {

@@ -21,8 +21,8 @@ func (k bindings) shape() wire.Shape          { return k.wire.Shape() }
 
 // resources is what the API is about. Its routes are found by the collections' names.
 func (s *Server) resources() []described {
-	return []described{s.networks(), s.subnets(), s.ports(), s.routers(), s.floatingIPs(), s.securityGroups(), s.rules(), s.policies(), s.quotas(),
-		s.agents(), s.zones(), s.availabilities(), s.bindings()}
+	return []described{s.networks(), s.subnets(), s.ports(), s.routers(), s.floatingIPs(), s.securityGroups(), s.rules(), s.subnetPools(), s.addressScopes(),
+		s.policies(), s.quotas(), s.agents(), s.zones(), s.availabilities(), s.bindings()}
 }
 
 // openAPI is the API in the words of OpenAPI 3.0 (https://spec.openapis.org/oas/v3.0.3), for everybody.
@@ -357,6 +357,8 @@ func besides(r route) (op tree, special bool) {
 	joined := exactly(tree{"id": id, "tenant_id": text, "port_id": id, "network_id": id, "subnet_id": id, "subnet_ids": listOf(id)})
 	named := tree{"type": "object", "properties": tree{"subnet_id": id, "port_id": id}, "additionalProperties": false}
 	router := under("router", reference("router"))
+	cidr := tree{"type": "string", "format": "cidr"}
+	prefixes := under("prefixes", listOf(cidr))
 	used := exactly(tree{"limit": number, "used": number, "reserved": number})
 	switch r.path {
 	case "/":
@@ -386,6 +388,13 @@ func besides(r route) (op tree, special bool) {
 		op = sublistOf("List the routers that have their gateways at the agent's host.", "router")
 	case "/v2.0/routers/:id/l3-agents":
 		op = sublistOf("List the agent of the host at which the router's gateway is.", "agent")
+	case "/v2.0/subnetpools/:id/add_prefixes":
+		op = asking(does("Give the pool more blocks, and list all that it has.", http.StatusOK, prefixes), prefixes)
+	case "/v2.0/subnetpools/:id/remove_prefixes":
+		op = asking(does("Take blocks from the pool of which it has given nothing, and list those that are left.", http.StatusOK, prefixes), prefixes)
+	case "/v2.0/subnetpools/:id/onboard_network_subnets":
+		op = asking(does("Have a network's subnets be cut from the pool, which gets their blocks.", http.StatusOK, listOf(exactly(tree{"id": id, "cidr": cidr}))),
+			under("network_id", id))
 	case "/v2.0/quotas/tenant":
 		op = does("Tell the caller which project it is.", http.StatusOK, under("tenant", exactly(tree{"tenant_id": text})))
 	case "/v2.0/quotas/project":

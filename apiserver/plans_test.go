@@ -75,6 +75,24 @@ func everyRequest(c *client) {
 			who.raw(http.MethodGet, "/v2.0/rbac-policies"+q, nil)
 		}
 	}
+	k := c.create("address_scope", object{"ip_version": 4})["id"].(string)
+	pool := c.pool(object{"prefixes": []any{"10.0.0.0/16"}, "default_prefixlen": 26, "default_quota": 1000, "address_scope_id": k})
+	onto := c.network(nil)
+	c.subnet(onto, "10.7.0.0/24", object{"enable_dhcp": false})
+	c.must(http.StatusOK, http.MethodPut, "/v2.0/subnetpools/"+pool+"/add_prefixes", object{"prefixes": []any{"10.9.0.0/24"}})
+	c.must(http.StatusOK, http.MethodPut, "/v2.0/subnetpools/"+pool+"/remove_prefixes", object{"prefixes": []any{"10.9.0.0/24"}})
+	c.raw(http.MethodPut, "/v2.0/subnetpools/"+pool+"/onboard_network_subnets", fmt.Appendf(nil, `{"network_id":%q}`, onto))
+	c.cut(onto, pool, nil)
+	c.raw(http.MethodPost, "/v2.0/subnets", fmt.Appendf(nil, `{"subnet":{"network_id":%q,"ip_version":6,"use_default_subnetpool":true}}`, onto))
+	c.raw(http.MethodPut, "/v2.0/subnetpools/"+pool, []byte(`{"subnetpool":{"address_scope_id":null}}`))
+	for _, who := range []*client{c, guest} {
+		for _, q := range []string{"", "?limit=2&marker=" + k, "?name=a&limit=3", "?shared=True", "?ip_version=4"} {
+			who.raw(http.MethodGet, "/v2.0/address-scopes"+q, nil)
+		}
+	}
+	c.must(http.StatusNoContent, http.MethodDelete, "/v2.0/address-scopes/"+k, nil)
+	c.must(http.StatusNoContent, http.MethodDelete, "/v2.0/networks/"+onto, nil)
+	c.must(http.StatusNoContent, http.MethodDelete, "/v2.0/subnetpools/"+pool, nil)
 	shared := urls["networks"][strings.LastIndex(urls["networks"], "/")+1:]
 	policy := "/v2.0/rbac-policies/" + c.policy("network", shared, "access_as_shared", "guest")["id"].(string)
 	c.must(http.StatusOK, http.MethodPut, policy, object{"rbac_policy": object{"target_tenant": "another"}})
@@ -163,6 +181,9 @@ func fill(t testing.TB, db *sql.DB, ports int) {
 		 SELECT gen_random_uuid(), 'p' || i %% 20, 'n' || i, '', true, 1450 FROM generate_series(1, %d) AS i`, ports/perNetwork),
 		`INSERT INTO rbac_policies (id, project_id, object_type, object_id, action, target)
 		 SELECT gen_random_uuid(), project_id, 'network', id, 'access_as_shared', 'guest' FROM networks WHERE key % 10 = 0`,
+		`INSERT INTO subnetpools (id, project_id, name, description, prefixes, min_prefixlen, default_prefixlen, max_prefixlen, is_default)
+		 SELECT gen_random_uuid(), 'p' || i % 20, 'b' || i, '', '{10.0.0.0/8}', 8, 24, 32, false FROM generate_series(1, 300) AS i`,
+		`INSERT INTO address_scopes (id, project_id, name, ip_version) SELECT gen_random_uuid(), 'p' || i % 20, 'k' || i, 4 FROM generate_series(1, 300) AS i`,
 		`INSERT INTO segments SELECT id, 'vxlan', '', key FROM networks ON CONFLICT DO NOTHING`,
 		`INSERT INTO subnets (id, network_id, project_id, name, description, cidr, enable_dhcp, dns_servers, route_destinations, route_hops, ra_mode, address_mode)
 		 SELECT gen_random_uuid(), id, project_id, 's', '', '10.0.0.0/24', true, '{}', '{}', '{}', '', '' FROM networks`,

@@ -31,13 +31,12 @@ var otherwise = map[string]struct {
 	status    int
 	name, why string
 }{
-	"026-port-bulk-create":                  {201, "", "Neutron failed there"},
-	"152-err-subnet-prefixlen-without-pool": {400, "HTTPBadRequest", "there are no subnet pools here, so prefixlen is no attribute"},
-	"174-port-tiny-1":                       {409, "IpAddressGenerationFailure", "that Neutron had no DHCP agent; here DHCP's port holds the /30's only address"},
-	"299-fip-pf-delete":                     {204, "", "no port forwardings here, so nothing needs the floating IP"},
-	"300-router-remove-interface":           {200, "", "there, a port forwarding needed the interface"},
-	"301-router-clear-gateway":              {200, "", "there, a port forwarding needed the gateway"},
-	"302-router-delete":                     {204, "", "there, the interface was still attached"},
+	"026-port-bulk-create":        {201, "", "Neutron failed there"},
+	"174-port-tiny-1":             {409, "IpAddressGenerationFailure", "that Neutron had no DHCP agent; here DHCP's port holds the /30's only address"},
+	"299-fip-pf-delete":           {204, "", "no port forwardings here, so nothing needs the floating IP"},
+	"300-router-remove-interface": {200, "", "there, a port forwarding needed the interface"},
+	"301-router-clear-gateway":    {200, "", "there, a port forwarding needed the gateway"},
+	"302-router-delete":           {204, "", "there, the interface was still attached"},
 }
 
 func TestAnswersAreThoseOfARealNeutron(t *testing.T) {
@@ -229,13 +228,14 @@ var certain = map[string]bool{
 	"host_routes": true, "ipv6_ra_mode": true, "ipv6_address_mode": true, "device_id": true, "device_owner": true,
 	"dns_name": true, "dns_domain": true, "routes": true, "fixed_ip_address": true, "port_details": true,
 	"direction": true, "ethertype": true, "protocol": true, "port_range_min": true, "port_range_max": true,
-	"object_type": true, "action": true, "target_tenant": true,
+	"prefixes": true, "min_prefixlen": true, "default_prefixlen": true, "max_prefixlen": true, "default_quota": true, "is_default": true,
+	"service_types": true, "object_type": true, "action": true, "target_tenant": true,
 	"remote_ip_prefix": true, "normalized_cidr": true, "remote_group_id": true,
 }
 
 // linked are those whose values follow at any time.
 var linked = map[string]bool{"network_id": true, "floating_network_id": true, "router_id": true, "port_id": true,
-	"security_group_id": true, "object_id": true}
+	"security_group_id": true, "object_id": true, "subnetpool_id": true, "address_scope_id": true}
 
 // many compares lists. That Neutron held more than was recorded, so only what was made here counts.
 func (r *replay) many(t *testing.T, e exchange, resource string, theirs, ours []any) {
@@ -335,6 +335,12 @@ func servedAttributes() map[string]map[string]bool {
 	}
 	for _, a := range wire.SecurityGroupRules().Attributes {
 		add("security_group_rule", a.Name)
+	}
+	for _, a := range wire.AddressScopes().Attributes {
+		add("address_scope", a.Name)
+	}
+	for _, a := range wire.SubnetPools().Attributes {
+		add("subnetpool", a.Name)
 	}
 	for _, a := range wire.RBACPolicies().Attributes {
 		add("rbac_policy", a.Name)

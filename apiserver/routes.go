@@ -19,6 +19,7 @@ func (s *Server) routes() []route {
 	routers, floating := s.routers(), s.floatingIPs()
 	groups, rules, policies := s.securityGroups(), s.rules(), s.policies()
 	availabilities := s.availabilities()
+	pools, scopes := s.subnetPools(), s.addressScopes()
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return slices.Concat([]route{
 		{get, "/", s.versions},
@@ -85,6 +86,25 @@ func (s *Server) routes() []route {
 		{get, "/v2.0/security-group-rules/:id", rules.show},
 		{del, "/v2.0/security-group-rules/:id", rules.remove},
 
+		{get, "/v2.0/subnetpools", pools.list},
+		{post, "/v2.0/subnetpools", pools.create},
+		{put, "/v2.0/subnetpools", pools.none},
+		{del, "/v2.0/subnetpools", pools.none},
+		{get, "/v2.0/subnetpools/:id", pools.show},
+		{put, "/v2.0/subnetpools/:id", pools.update},
+		{del, "/v2.0/subnetpools/:id", pools.remove},
+		{put, "/v2.0/subnetpools/:id/add_prefixes", pools.addPrefixes},
+		{put, "/v2.0/subnetpools/:id/remove_prefixes", pools.removePrefixes},
+		{put, "/v2.0/subnetpools/:id/onboard_network_subnets", pools.onboard},
+
+		{get, "/v2.0/address-scopes", scopes.list},
+		{post, "/v2.0/address-scopes", scopes.create},
+		{put, "/v2.0/address-scopes", scopes.none},
+		{del, "/v2.0/address-scopes", scopes.none},
+		{get, "/v2.0/address-scopes/:id", scopes.show},
+		{put, "/v2.0/address-scopes/:id", scopes.update},
+		{del, "/v2.0/address-scopes/:id", scopes.remove},
+
 		{get, "/v2.0/rbac-policies", policies.list},
 		{post, "/v2.0/rbac-policies", policies.create},
 		{put, "/v2.0/rbac-policies", policies.none},
@@ -100,6 +120,7 @@ func (s *Server) routes() []route {
 		s.quotas().routes(), s.agentRoutes(), s.bindings().routes(),
 		tagRoutes("networks", networks), tagRoutes("subnets", subnets), tagRoutes("ports", ports),
 		tagRoutes("routers", routers), tagRoutes("floatingips", floating), tagRoutes("security-groups", groups),
+		tagRoutes("subnetpools", pools),
 	)
 }
 

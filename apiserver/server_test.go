@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -124,7 +125,7 @@ func (c *client) create(resource string, attributes object) object {
 	if attributes == nil {
 		attributes = object{}
 	}
-	return c.must(http.StatusCreated, "POST", "/v2.0/"+resource+"s", object{resource: attributes})
+	return c.must(http.StatusCreated, "POST", "/v2.0/"+strings.ReplaceAll(resource, "_", "-")+"s", object{resource: attributes})
 }
 
 // refused asks for something and wants it refused by that name.
@@ -141,7 +142,7 @@ func (c *client) refused(status int, name, method, path string, body any) string
 func (c *client) list(collection, query string) []object {
 	c.t.Helper()
 	_, answer := c.call("GET", "/v2.0/"+collection+query, nil)
-	items, ok := answer[collection].([]any)
+	items, ok := answer[strings.ReplaceAll(collection, "-", "_")].([]any)
 	if !ok {
 		c.t.Fatalf("list %s%s: %v", collection, query, answer)
 	}

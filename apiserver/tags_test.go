@@ -20,6 +20,7 @@ func (c *client) oneOfEach() map[string]string {
 	urls := map[string]string{"networks": n, "subnets": c.subnet(n, "10.0.0.0/24", nil)["id"].(string)}
 	for resource, attributes := range map[string]object{
 		"port": {"network_id": n}, "router": {}, "floatingip": {"floating_network_id": external},
+		"subnetpool": {"prefixes": []any{"10.0.0.0/8"}},
 	} {
 		urls[resource+"s"] = c.create(resource, attributes)["id"].(string)
 	}

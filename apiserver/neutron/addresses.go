@@ -33,6 +33,11 @@ func routerOwned(owner string) bool { return strings.HasPrefix(owner, "network:r
 // the request says of fixed_ips; nil: nothing, so one address of each family, if there are subnets of it.
 func demandsOf(n uuid.UUID, subnets []signalbox.Subnet, asked *[]signalbox.FixedIP, owner string, mac signalbox.MAC) ([]demand, error) {
 	var demands []demand
+	there := len(subnets) > 0
+	if subnets = serving(subnets, owner); there && len(subnets) == 0 && (asked == nil || len(*asked) > 0) {
+		return nil, signalbox.Errorf(signalbox.Conflict, signalbox.ReasonNoServiceSubnet,
+			"No valid service subnet for the given device owner, network %s, service type %s.", n, owner)
+	}
 	if asked == nil {
 		for _, version := range []int{4, 6} {
 			if from := choosable(subnets, version); from != nil {
@@ -59,6 +64,18 @@ func demandsOf(n uuid.UUID, subnets []signalbox.Subnet, asked *[]signalbox.Fixed
 		}
 	}
 	return demands, nil
+}
+
+// serving are the subnets that are for ports of an owner: first those that are for such ones alone, and then those that are for all.
+func serving(subnets []signalbox.Subnet, owner string) (out []signalbox.Subnet) {
+	for _, all := range []bool{false, true} {
+		for i := range subnets {
+			if types := subnets[i].ServiceTypes; all && len(types) == 0 || !all && slices.Contains(types, owner) {
+				out = append(out, subnets[i])
+			}
+		}
+	}
+	return out
 }
 
 // choosable are the subnets of a family that addresses are chosen from.

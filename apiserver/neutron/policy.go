@@ -14,7 +14,7 @@ type standing uint8
 const (
 	owner        standing = 1 << iota // it is the caller's project's
 	networkOwner                      // the network that it is, or is on, is the caller's project's
-	shared                            // that network is shared with the caller
+	shared                            // that network, or the resource itself, is shared with the caller
 	external                          // that network is external to the caller
 	service                           // the caller works for all projects, as Nova does
 
@@ -103,8 +103,28 @@ var policy = map[string]standing{
 	"get_security_group":      owner, // and whoever gets it may change it
 	"get_security_group_rule": owner, // likewise
 
-	"get_quota":       owner,
-	"get_rbac_policy": owner, // and whoever gets it may change it, but not so that it is for all
+	"get_address_scope":           owner | shared,
+	"create_address_scope:shared": adminAlone,
+	"update_address_scope":        owner,
+	"update_address_scope:shared": adminAlone,
+	"delete_address_scope":        owner,
+
+	"get_subnetpool":               owner | shared,
+	"create_subnetpool:shared":     adminAlone,
+	"create_subnetpool:is_default": adminAlone,
+	"update_subnetpool":            owner,
+	"update_subnetpool:is_default": adminAlone,
+	"delete_subnetpool":            owner,
+	"add_prefixes":                 owner,
+	"remove_prefixes":              owner,
+	"onboard_network_subnets":      owner,
+	"update_subnetpools_tags":      owner,
+
+	"get_rbac_policy":                  owner,      // and whoever gets it may change it
+	"create_rbac_policy:target_tenant": adminAlone, // where that is everyone
+	"update_rbac_policy:target_tenant": adminAlone,
+
+	"get_quota": owner,
 }
 
 // may reports whether a rule lets a caller who is that to the resource.
@@ -142,6 +162,15 @@ func on(c signalbox.Caller, project string, n *signalbox.Network) standing {
 	}
 	if n.ExternalFor(c.ProjectID) {
 		is |= external
+	}
+	return is
+}
+
+// toShared is what a caller is to a resource of a project that policies share.
+func toShared(c signalbox.Caller, project string, with *signalbox.Sharing) standing {
+	is := to(c, project)
+	if with.SharedTo(c.ProjectID) {
+		is |= shared
 	}
 	return is
 }

@@ -24,6 +24,10 @@ type SubnetSpec struct {
 	DNSServers                   *[]netip.Addr
 	HostRoutes                   *[]signalbox.Route
 	RAMode, AddressMode          *signalbox.IPv6Mode
+	SubnetPoolID                 *uuid.UUID // at create only: what it is cut from. The zero UUID is like nil
+	AnyPool                      *bool      // at create only: it is cut from the default pool of its family
+	PrefixLen                    *int       // at create only: of the block that is cut; nil: as the pool has it
+	ServiceTypes                 *[]string
 	Revision                     *int64
 }
 
@@ -47,17 +51,49 @@ func (s *Service) CreateSubnets(ctx context.Context, c signalbox.Caller, specs [
 }
 
 func (s *Service) createSubnet(ctx context.Context, tx *store.Tx, c signalbox.Caller, spec *SubnetSpec, sub *signalbox.Subnet) error {
-	if err := planSubnet(spec, sub); err != nil {
-		return err
-	}
-	var err error
-	if sub.ProjectID, err = projectOf(c, spec.ProjectID); err != nil {
-		return err
-	}
-	n, err := lockNetwork(ctx, tx, c, sub.NetworkID, "create_subnet")
+	pooled, err := spec.wantsPool()
 	if err != nil {
 		return err
 	}
+	if !pooled {
+		if err := planSubnet(spec, *spec.CIDR, sub); err != nil {
+			return err
+		}
+	}
+	project, err := projectOf(c, spec.ProjectID)
+	if err != nil {
+		return err
+	}
+	n, err := lockNetwork(ctx, tx, c, or(spec.NetworkID, uuid.Nil), "create_subnet")
+	if err != nil {
+		return err
+	}
+	beside, err := subnetsOf(ctx, tx, n.ID)
+	if err != nil {
+		return err
+	}
+	var pool *signalbox.SubnetPool
+	if pooled {
+		if pool, err = poolFor(ctx, tx, c, spec, beside); err != nil {
+			return err
+		}
+		if n, err = tx.Network(ctx, n.ID); err != nil { // with the address scopes that those pools are in now
+			return err
+		}
+		block, err := cut(ctx, tx, pool, project, spec)
+		if err != nil {
+			return err
+		}
+		if err := planSubnet(spec, block, sub); err != nil {
+			return err
+		}
+		sub.SubnetPoolID = pool.ID
+	}
+	scopes := map[int]uuid.UUID{4: n.IPv4Scope, 6: n.IPv6Scope}
+	if err := ofOneOrigin(beside, scopes[sub.IPVersion()], sub.IPVersion(), pool); err != nil {
+		return err
+	}
+	sub.ProjectID = project
 	if sub.IPVersion() == 6 && n.MTU < minMTU6 {
 		return mtuTooSmall(n)
 	}
@@ -71,17 +107,13 @@ func (s *Service) createSubnet(ctx context.Context, tx *store.Tx, c signalbox.Ca
 	return s.autoAddress(ctx, tx, sub, true)
 }
 
-// planSubnet is the subnet that a request describes, with everything it left to us chosen, and checked.
-func planSubnet(spec *SubnetSpec, sub *signalbox.Subnet) error {
-	if spec.CIDR == nil || !spec.CIDR.IsValid() {
-		return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonBadRequest,
-			"Bad subnets request: a subnetpool must be specified in the absence of a cidr.")
-	}
+// planSubnet is the subnet of a block that a request describes, with everything it left to us chosen, and checked.
+func planSubnet(spec *SubnetSpec, block netip.Prefix, sub *signalbox.Subnet) error {
 	*sub = signalbox.Subnet{
 		NetworkID: or(spec.NetworkID, uuid.Nil), Name: or(spec.Name, ""), Description: or(spec.Description, ""),
-		CIDR: spec.CIDR.Masked(), EnableDHCP: or(spec.EnableDHCP, true),
+		CIDR: block.Masked(), EnableDHCP: or(spec.EnableDHCP, true),
 		DNSServers: or(spec.DNSServers, nil), HostRoutes: or(spec.HostRoutes, nil),
-		RAMode: or(spec.RAMode, ""), AddressMode: or(spec.AddressMode, ""),
+		RAMode: or(spec.RAMode, ""), AddressMode: or(spec.AddressMode, ""), ServiceTypes: or(spec.ServiceTypes, nil),
 	}
 	if v := or(spec.IPVersion, 0); v != sub.IPVersion() {
 		return invalidInput("cidr '%s' does not match the ip_version '%d'.", sub.CIDR, v)
@@ -154,7 +186,8 @@ func (s *Service) autoAddress(ctx context.Context, tx *store.Tx, sub *signalbox.
 	}
 	for i := range ports {
 		p := &ports[i]
-		if p.Role != signalbox.RoleVIF || routerOwned(p.DeviceOwner) && have {
+		foreign := routerOwned(p.DeviceOwner) || serving([]signalbox.Subnet{*sub}, p.DeviceOwner) == nil
+		if p.Role != signalbox.RoleVIF || foreign && have {
 			continue
 		}
 		before := len(p.FixedIPs)
@@ -234,6 +267,9 @@ func (s *Service) UpdateSubnet(ctx context.Context, c signalbox.Caller, id uuid.
 		set(&sub.EnableDHCP, spec.EnableDHCP)
 		set(&sub.DNSServers, spec.DNSServers)
 		set(&sub.HostRoutes, spec.HostRoutes)
+		if set(&sub.ServiceTypes, spec.ServiceTypes); len(sub.ServiceTypes) == 0 {
+			sub.ServiceTypes = nil
+		}
 		if spec.Pools != nil {
 			sub.Pools = slices.Clone(*spec.Pools)
 		}

@@ -24,6 +24,12 @@ func MayTagSubnet(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid
 	return err
 }
 
+// MayTagSubnetPool is MayTag of a subnet pool.
+func MayTagSubnetPool(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) error {
+	_, err := lockPool(ctx, tx, c, id, "update_subnetpools_tags")
+	return err
+}
+
 // MayTagPort is MayTag of a port.
 func MayTagPort(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) error {
 	_, err := ownPort(ctx, tx, c, id, "update_ports_tags")

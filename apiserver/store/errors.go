@@ -99,6 +99,11 @@ var refusals = map[string]signalbox.Error{
 	"security_group_rules_remote": {Kind: signalbox.NotFound, Resource: "security_group", Msg: "the remote security group is not there"},
 	"port_security_groups_group":  {Kind: signalbox.NotFound, Resource: "security_group", Msg: "the security group is not there"},
 
+	"subnetpools_default":  {Kind: signalbox.Invalid, Reason: signalbox.ReasonDefaultPool, Msg: "another subnet pool is the default of its family"},
+	"subnetpools_scope":    {Kind: signalbox.NotFound, Resource: "address_scope", Msg: "the address scope is not there"},
+	"subnets_subnetpool":   {Kind: signalbox.NotFound, Resource: "subnetpool", Msg: "the subnet pool is not there"},
+	"subnets_pool_overlap": {Kind: signalbox.Conflict, Reason: signalbox.ReasonPoolTaken, Msg: "another subnet of the pool overlaps"},
+
 	"rbac_policies_once": {Kind: signalbox.Conflict, Reason: signalbox.ReasonPolicyExists, Msg: "An RBAC policy already exists with those values."},
 
 	constraintAllocations: {Kind: signalbox.Conflict, Reason: signalbox.ReasonIPInUse, Msg: "another port has this address"},

@@ -73,6 +73,7 @@ var subnetList = listing{
 		"enable_dhcp":       {expr: "s.enable_dhcp", typ: "boolean"},
 		"ipv6_ra_mode":      {expr: "s.ra_mode", typ: "text"},
 		"ipv6_address_mode": {expr: "s.address_mode", typ: "text"},
+		"subnetpool_id":     {expr: "s.subnetpool_id", typ: "uuid", nullable: true},
 		"router:external":   {expr: "(SELECT n.external FROM networks n WHERE n.id = s.network_id)", typ: "boolean"},
 		"created_at":        {expr: "s.created_at", typ: "timestamptz"},
 		"updated_at":        {expr: "s.updated_at", typ: "timestamptz"},
@@ -250,6 +251,42 @@ func (l listing) rows() string {
 
 // from is the FROM clause of a listing's rows.
 func (l listing) from() string { return l.sel[strings.LastIndex(l.sel, "\nFROM "):] }
+
+var scopeList = listing{
+	resource: "address_scope", table: "k", sel: selectScope,
+	visible: "(k.project_id = %[1]s OR k.shared_with <> '{}' AND k.shared_with && ARRAY['*', %[1]s])",
+	shared:  "k.shared_with && ARRAY['*', %[1]s]",
+	columns: map[string]column{
+		"id":         {expr: "k.id", typ: "uuid"},
+		"name":       {expr: "k.name", typ: "text"},
+		"project_id": {expr: "k.project_id", typ: "text"},
+		"tenant_id":  {expr: "k.project_id", typ: "text"},
+		"ip_version": {expr: "k.ip_version", typ: "bigint"},
+	},
+}
+
+var subnetPoolList = listing{
+	resource: "subnetpool", table: "b", sel: selectSubnetPool,
+	visible: "(b.project_id = %[1]s OR b.shared_with <> '{}' AND b.shared_with && ARRAY['*', %[1]s])",
+	shared:  "b.shared_with && ARRAY['*', %[1]s]",
+	columns: map[string]column{
+		"id":                {expr: "b.id", typ: "uuid"},
+		"name":              {expr: "b.name", typ: "text"},
+		"description":       {expr: "b.description", typ: "text"},
+		"project_id":        {expr: "b.project_id", typ: "text"},
+		"tenant_id":         {expr: "b.project_id", typ: "text"},
+		"ip_version":        {expr: "b.ip_version", typ: "bigint"},
+		"min_prefixlen":     {expr: "b.min_prefixlen", typ: "bigint"},
+		"default_prefixlen": {expr: "b.default_prefixlen", typ: "bigint"},
+		"max_prefixlen":     {expr: "b.max_prefixlen", typ: "bigint"},
+		"default_quota":     {expr: "b.default_quota", typ: "bigint", nullable: true},
+		"is_default":        {expr: "b.is_default", typ: "boolean"},
+		"address_scope_id":  {expr: "b.address_scope_id", typ: "uuid", nullable: true},
+		"created_at":        {expr: "b.created_at", typ: "timestamptz"},
+		"updated_at":        {expr: "b.updated_at", typ: "timestamptz"},
+		"revision_number":   {expr: "b.revision", typ: "bigint"},
+	},
+}
 
 var policyList = listing{
 	resource: "rbac_policy", table: "x", sel: selectPolicy,

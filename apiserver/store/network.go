@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,7 +17,8 @@ SELECT n.id, n.key, n.project_id, n.name, n.description, n.admin_state_up, n.sha
        n.created_at, n.updated_at, n.revision, n.tags,
        coalesce(s.network_type, 'local') AS network_type, coalesce(s.physical, '') AS physical,
        coalesce(s.segmentation_id, 0) AS segmentation_id,
-       ARRAY(SELECT c.id::text FROM subnets c WHERE c.network_id = n.id ORDER BY c.created_at, c.id) AS subnets
+       ARRAY(SELECT concat_ws(' ', c.id, (SELECT b.address_scope_id || ' ' || b.ip_version FROM subnetpools b WHERE b.id = c.subnetpool_id))
+             FROM subnets c WHERE c.network_id = n.id ORDER BY c.created_at, c.id) AS subnets
 FROM networks n LEFT JOIN segments s ON s.network_id = n.id`
 
 type networkRow struct {
@@ -48,8 +50,30 @@ func (r *networkRow) network() (n signalbox.Network, err error) {
 		ZoneHints: tags(r.ZoneHints), Tags: tags(r.Tags), Meta: r.meta(),
 	}
 	open(&n, r.SharedWith, r.ExternalTo)
-	n.Subnets, err = each(r.Subnets, uuid.Parse)
-	return n, err
+	return n, readSubnets(&n, r.Subnets)
+}
+
+// readSubnets reads the subnets of a network: each is "id", or "id scope family" if it is cut from a pool that is in an address scope.
+func readSubnets(n *signalbox.Network, texts pq.StringArray) error {
+	for _, text := range texts {
+		words := strings.Fields(text)
+		id, err := uuid.Parse(words[0])
+		if err != nil {
+			return err
+		}
+		n.Subnets = append(n.Subnets, id)
+		if len(words) < 3 {
+			continue
+		}
+		scope := &n.IPv4Scope
+		if words[2] == "6" {
+			scope = &n.IPv6Scope
+		}
+		if *scope, err = uuid.Parse(words[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // metaRow is what every row carries about itself.

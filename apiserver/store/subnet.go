@@ -13,6 +13,7 @@ import (
 const selectSubnet = `
 SELECT s.id, s.network_id, s.project_id, s.name, s.description, s.cidr, s.gateway_ip, s.enable_dhcp, s.dns_servers,
        s.route_destinations, s.route_hops, s.ra_mode, s.address_mode, s.created_at, s.updated_at, s.revision, s.tags,
+       s.subnetpool_id, s.service_types,
        ARRAY(SELECT host(p.first) || ' ' || host(p.last) FROM pools p WHERE p.subnet_id = s.id ORDER BY p.first) AS pools
 FROM subnets s`
 
@@ -31,6 +32,8 @@ type subnetRow struct {
 	RAMode       string         `db:"ra_mode"`
 	AddressMode  string         `db:"address_mode"`
 	Pools        pq.StringArray
+	SubnetPoolID uuid.NullUUID  `db:"subnetpool_id"`
+	ServiceTypes pq.StringArray `db:"service_types"`
 	Tags         pq.StringArray
 	metaRow
 }
@@ -40,6 +43,7 @@ func (r *subnetRow) subnet() (s signalbox.Subnet, err error) {
 		ID: r.ID, NetworkID: r.NetworkID, ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
 		CIDR: r.CIDR.Prefix, GatewayIP: r.GatewayIP.Addr, EnableDHCP: r.EnableDHCP,
 		RAMode: signalbox.IPv6Mode(r.RAMode), AddressMode: signalbox.IPv6Mode(r.AddressMode), Tags: tags(r.Tags), Meta: r.meta(),
+		SubnetPoolID: r.SubnetPoolID.UUID, ServiceTypes: tags(r.ServiceTypes),
 	}
 	if s.Pools, err = each(r.Pools, readRange); err != nil {
 		return s, err
@@ -77,16 +81,16 @@ func readRoutes(destinations, hops pq.StringArray) (out []signalbox.Route, err e
 }
 
 // InsertSubnet writes a subnet with its pools and fills its Meta. Invalid ReasonOverlappingCIDR when another subnet
-// of the network holds some of its addresses.
+// of the network holds some of its addresses, Conflict ReasonPoolTaken when one of its subnet pool does.
 func (tx *Tx) InsertSubnet(ctx context.Context, s *signalbox.Subnet) error {
 	destinations, hops := routes(s.HostRoutes)
 	var got metaRow
 	err := tx.get(ctx, &got, `
 		INSERT INTO subnets (id, network_id, project_id, name, description, cidr, gateway_ip, enable_dhcp, dns_servers,
-		                     route_destinations, route_hops, ra_mode, address_mode)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING created_at, updated_at, revision`,
+		                     route_destinations, route_hops, ra_mode, address_mode, subnetpool_id, service_types)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, coalesce($15::text[], '{}')) RETURNING created_at, updated_at, revision`,
 		s.ID, s.NetworkID, s.ProjectID, s.Name, s.Description, prefix{s.CIDR}, addr{s.GatewayIP}, s.EnableDHCP,
-		texts(s.DNSServers), destinations, hops, string(s.RAMode), string(s.AddressMode))
+		texts(s.DNSServers), destinations, hops, string(s.RAMode), string(s.AddressMode), optional(s.SubnetPoolID), pq.StringArray(s.ServiceTypes))
 	if err != nil {
 		return wrap("insert subnet", err)
 	}
@@ -147,11 +151,11 @@ func (tx *Tx) UpdateSubnet(ctx context.Context, s *signalbox.Subnet) error {
 	var got metaRow
 	err := tx.get(ctx, &got, `
 		UPDATE subnets SET name = $2, description = $3, gateway_ip = $4, enable_dhcp = $5, dns_servers = $6,
-		       route_destinations = $7, route_hops = $8, ra_mode = $9, address_mode = $10, project_id = $11,
+		       route_destinations = $7, route_hops = $8, ra_mode = $9, address_mode = $10, project_id = $11, service_types = coalesce($12::text[], '{}'),
 		       updated_at = clock_timestamp(), revision = revision + 1
 		WHERE id = $1 RETURNING created_at, updated_at, revision`,
 		s.ID, s.Name, s.Description, addr{s.GatewayIP}, s.EnableDHCP, texts(s.DNSServers), destinations, hops,
-		string(s.RAMode), string(s.AddressMode), s.ProjectID)
+		string(s.RAMode), string(s.AddressMode), s.ProjectID, pq.StringArray(s.ServiceTypes))
 	if isNoRows(err) {
 		return notFound("update subnet", "subnet", s.ID)
 	} else if err != nil {

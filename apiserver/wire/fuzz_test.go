@@ -56,6 +56,9 @@ func FuzzBody(f *testing.F) {
 	f.Add([]byte(`{"floatingip":{"port_id":null,"fixed_ip_address":"10.0.0.3"}}`))
 	f.Add([]byte(`{"port":{"security_groups":null}}`))
 	f.Add([]byte(`{"binding":{"host":"h","vnic_type":"normal","profile":null,"tenant_id":"p"}}`))
+	f.Add([]byte(`{"subnetpool":{"prefixes":["10.0.0.7/8","fd00::/8"],"min_prefixlen":"8","default_quota":null,"address_scope_id":null,"is_default":1}}`))
+	f.Add([]byte(`{"address_scope":{"name":"k","ip_version":"6","shared":"true"}}`))
+	f.Add([]byte(`{"subnet":{"subnetpool_id":null,"prefixlen":"26","use_default_subnetpool":true,"service_types":["compute:nova","network:x"]}}`))
 	f.Add([]byte(`{"rbac_policy":{"object_type":" Network","object_id":"24a0c74d-6292-41b6-b090-e7c88c895d3d","action":"access_as_shared","target_tenant":"*"}}`))
 	f.Add([]byte(`{"security_group_rule":{"security_group_id":"24a0c74d-6292-41b6-b090-e7c88c895d3d","direction":"egress","ethertype":"ipv6","protocol":58,
 		"port_range_min":"1","port_range_max":null,"remote_ip_prefix":"fd00::7"}}`))
@@ -69,6 +72,8 @@ func FuzzBody(f *testing.F) {
 		accepted(t, SecurityGroupRules(), body)
 		accepted(t, Bindings(), body)
 		accepted(t, RBACPolicies(), body)
+		accepted(t, AddressScopes(), body)
+		accepted(t, SubnetPools(), body)
 	})
 }
 
@@ -187,6 +192,8 @@ func FuzzQuery(f *testing.F) {
 			Bindings().Passes(&signalbox.PortBinding{}, filters)
 		}
 		asked(t, RBACPolicies(), q)
+		asked(t, AddressScopes(), q)
+		asked(t, SubnetPools(), q)
 	})
 }
 
@@ -214,4 +221,22 @@ func asked[T any](t *testing.T, r *Resource[T], q url.Values) {
 			t.Fatalf("%v: link %q is shown as no JSON", q, l.Href)
 		}
 	}
+}
+
+// FuzzPoolActions: no body makes the readers of what is done with a pool panic, and what they refuse is the client's fault.
+func FuzzPoolActions(f *testing.F) {
+	f.Add([]byte(`{"prefixes":["10.0.0.7/8","fd00::/8"]}`))
+	f.Add([]byte(`{"network_id":"83273865a2d7455c949c35c8992046ca"}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		list, err := DecodePrefixes(body)
+		if err != nil && signalbox.KindOf(err) != signalbox.Invalid {
+			t.Fatalf("%q: refused as %v", body, err)
+		}
+		if answer := AppendPrefixes(nil, list); err == nil && !json.Valid(answer) {
+			t.Fatalf("%q: answered %s", body, answer)
+		}
+		if _, err := DecodeOnboarding(body); err != nil && signalbox.KindOf(err) != signalbox.Invalid {
+			t.Fatalf("%q: refused as %v", body, err)
+		}
+	})
 }

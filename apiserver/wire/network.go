@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/signalbox-sdn/signalbox"
 )
 
@@ -24,6 +25,8 @@ func Networks() *Resource[signalbox.Network] {
 		{Name: "port_security_enabled", Kind: boolean(), Access: Create | Update, Default: true, Value: func(n *N) any { return !n.Unsecured }},
 		{Name: "dns_domain", Kind: dnsDomain(), Access: Create | Update | Filter, Default: "", Value: func(n *N) any { return n.DNSDomain }},
 		{Name: "subnets", Kind: ids(), Value: func(n *N) any { return n.Subnets }},
+		{Name: "ipv4_address_scope", Kind: id().showsNull(uuid.Nil), Value: func(n *N) any { return n.IPv4Scope }},
+		{Name: "ipv6_address_scope", Kind: id().showsNull(uuid.Nil), Value: func(n *N) any { return n.IPv6Scope }},
 		{Name: "provider:network_type", Kind: text(32), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return string(n.Segment.Type) }},
 		{Name: "provider:physical_network", Kind: text(64).showsNull(""), Access: Create | Filter | AdminOnly, Value: func(n *N) any { return n.Segment.Physical }},
 		{Name: "provider:segmentation_id", Kind: integer(nil).showsNull(0), Access: Create | Update | Filter | AdminOnly, Value: func(n *N) any { return int(n.Segment.ID) }},

@@ -24,6 +24,8 @@ func TestAttributeTablesAreConsistent(t *testing.T) {
 	checkTable(t, SecurityGroupRules())
 	checkTable(t, Bindings())
 	checkTable(t, RBACPolicies())
+	checkTable(t, AddressScopes())
+	checkTable(t, SubnetPools())
 }
 
 func checkTable[T any](t *testing.T, r *Resource[T]) {
