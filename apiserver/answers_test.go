@@ -25,9 +25,10 @@ type held struct {
 	next http.Handler
 }
 
-// hold holds a server to its description, in tests; what a benchmark measures is the server alone.
+// hold holds a server to its description, in tests; what a benchmark measures is the server alone, and who fuzzes it looks
+// at each answer himself.
 func hold(t testing.TB, next http.Handler) http.Handler {
-	if _, measured := t.(*testing.B); measured {
+	if _, test := t.(*testing.T); !test {
 		return next
 	}
 	doc, err := description()

@@ -67,6 +67,7 @@ func TestTagsOfEveryResource(t *testing.T) {
 			c.must(204, "GET", url+"/tags/"+url_("a b/c"), nil)
 			c.must(204, "DELETE", url+"/tags/"+url_("a b/c"), nil)
 			c.refused(404, "TagNotFound", "DELETE", url+"/tags/"+url_("a b/c"), nil)
+			c.refused(404, "HTTPNotFound", "PUT", url+"/tags/b/c", nil)
 			c.refused(404, "TagNotFound", "GET", url+"/tags/red", nil)
 			shown("", "a,c", "b", long)
 			c.must(204, "DELETE", url+"/tags", nil)

@@ -10,7 +10,7 @@ trap 'rm -f "$log"' EXIT
 while read -r dir; do
 	for target in $(grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$dir"/*_test.go | awk '{print $2}'); do
 		echo "fuzz: $dir $target"
-		if ! "$go" test -run '^$' -fuzz "^$target\$" -fuzztime "$duration" "./$dir" 2>&1 | tee "$log"; then
+		if ! "$go" test -tags integration -run '^$' -fuzz "^$target\$" -fuzztime "$duration" "./$dir" 2>&1 | tee "$log"; then
 			# On a busy machine go's fuzzer can take the end of its own time for a failure; then it has no input to show.
 			if grep -q 'Failing input' "$log" || ! grep -q 'context deadline exceeded' "$log"; then exit 1; fi
 		fi
