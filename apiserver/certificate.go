@@ -32,7 +32,8 @@ func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, 
 	return c, c.read(c.stamps())
 }
 
-func (c *Certificate) config() *tls.Config {
+// TLS is the settings of a server that shows the certificate.
+func (c *Certificate) TLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return c.get(), nil
 	}}
@@ -44,9 +45,9 @@ func (c *Certificate) get() *tls.Certificate {
 	defer c.mu.Unlock()
 	if seen := c.stamps(); seen != c.seen {
 		if err := c.read(seen); err != nil {
-			c.log.Error("the API keeps its old certificate", "error", err)
+			c.log.Error("the old certificate is kept", "error", err)
 		} else {
-			c.log.Info("the API has a new certificate", "file", c.certFile)
+			c.log.Info("there is a new certificate", "file", c.certFile)
 		}
 	}
 	return c.present

@@ -180,10 +180,17 @@ func TestAbsentDatabaseIsAnswered503(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.must(200, "PUT", "/v2.0/networks/"+n, object{"network": object{"name": "x"}})
+	if status, _, _ := c.raw("GET", "/readyz", nil); status != 200 {
+		t.Errorf("GET /readyz: %d", status)
+	}
 
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
+	if status, _, _ := c.raw("GET", "/healthz", nil); status != 200 {
+		t.Errorf("GET /healthz: %d", status)
+	}
+	c.refused(503, "ServiceUnavailable", "GET", "/readyz", nil)
 	c.refused(503, "ServiceUnavailable", "GET", "/v2.0/networks", nil)
 	c.refused(503, "ServiceUnavailable", "POST", "/v2.0/networks", object{"network": object{}})
 }

@@ -365,6 +365,10 @@ func besides(r route) (op tree, special bool) {
 		op = does("Say which versions of the API there are.", http.StatusOK, under("versions", listOf(tree{"type": "object"})))
 	case "/openapi.json":
 		op = does("Answer this document.", http.StatusOK, tree{"type": "object"})
+	case "/healthz":
+		op = does("Say that the server lives.", http.StatusOK, nil)
+	case "/readyz":
+		op = does("Say that the server can answer: its database does.", http.StatusOK, nil)
 	case "/v2.0/":
 		op = does("List collections.", http.StatusOK, under("resources", listOf(tree{"type": "object"})))
 	case "/v2.0/extensions":

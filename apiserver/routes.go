@@ -24,6 +24,8 @@ func (s *Server) routes() []route {
 	return slices.Concat([]route{
 		{get, "/", s.versions},
 		{get, "/openapi.json", s.openAPI},
+		{get, "/healthz", s.healthy},
+		{get, "/readyz", s.ready},
 		{get, "/v2.0/", s.index},
 		{get, "/v2.0/extensions", s.extensions},
 		{get, "/v2.0/extensions/:id", s.extension},
@@ -124,9 +126,11 @@ func (s *Server) routes() []route {
 	)
 }
 
-// free reports whether a route is for everybody: by the versions a client finds out whom to ask for a token, and what the
-// API is like is no secret.
-func free(r route) bool { return r.path == "/" || r.path == "/openapi.json" }
+// free reports whether a route is for everybody: by the versions a client finds out whom to ask for a token, what the
+// API is like is no secret, and a load balancer asks whether we live.
+func free(r route) bool {
+	return r.path == "/" || r.path == "/openapi.json" || r.path == "/healthz" || r.path == "/readyz"
+}
 
 // route tells the router.
 func (s *Server) route() {

@@ -104,7 +104,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	serve := server.Serve
 	if s.Certificate != nil {
-		server.TLSConfig = s.Certificate.config()
+		server.TLSConfig = s.Certificate.TLS()
 		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
 	}
 	failed := make(chan error, 1)

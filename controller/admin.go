@@ -2,11 +2,15 @@ package controller
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,7 +20,9 @@ import (
 // The admin endpoint is the operator's window: what the controller wants and what it knows of the hosts.
 
 func (c *Controller) serveAdmin(ctx context.Context, ln net.Listener) error {
-	srv := &http.Server{Handler: c.adminRoutes(), ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: c.allowed(c.adminRoutes()), ReadHeaderTimeout: 5 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx }, // so that those who listen to events are let go
+		ErrorLog:    slog.NewLogLogger(c.log.Handler(), slog.LevelWarn)}
 	defer context.AfterFunc(ctx, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -39,11 +45,34 @@ func (c *Controller) adminRoutes() http.Handler {
 	mux.HandleFunc("GET /v1/hosts/{host}/flows", c.getFlows)
 	mux.HandleFunc("GET /v1/objects/{what}", c.getObject)
 	mux.HandleFunc("POST /v1/audit", c.postAudit)
+	mux.HandleFunc("GET /v1/events", c.getEvents)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // the named profiles too
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("GET /v1/ports/{port}", c.getPort)
 	mux.HandleFunc("GET /v1/routers/{router}", c.getRouter)
 	mux.HandleFunc("PUT /v1/routers/{router}/gateway-host", c.putGatewayHost)
 	mux.HandleFunc("POST /v1/hosts/{host}/drain", c.postDrain)
 	return mux
+}
+
+// allowed lets those in who know the token, where there is one, and everybody to what a load balancer asks.
+func (c *Controller) allowed(next http.Handler) http.Handler {
+	if c.cfg.AdminToken == "" {
+		return next
+	}
+	want := sha256.Sum256([]byte("Bearer " + c.cfg.AdminToken))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		said := sha256.Sum256([]byte(r.Header.Get("Authorization"))) // of one length, whatever was said
+		if r.URL.Path != "/healthz" && r.URL.Path != "/readyz" && subtle.ConstantTimeCompare(said[:], want[:]) != 1 {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			refuse(w, http.StatusUnauthorized, "the admin token is missing or wrong")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func answer(w http.ResponseWriter, body any) {

@@ -91,7 +91,10 @@ func (l *loop) report(h *host) HostReport {
 	return r
 }
 
-func (c *Controller) getHosts(w http.ResponseWriter, _ *http.Request) {
+func (c *Controller) getHosts(w http.ResponseWriter, _ *http.Request) { answer(w, c.reports()) }
+
+// reports is all hosts that have joined, by name.
+func (c *Controller) reports() []HostReport {
 	c.mu.RLock()
 	out := make([]HostReport, 0, len(c.loop.hosts))
 	for _, h := range c.loop.hosts {
@@ -99,7 +102,7 @@ func (c *Controller) getHosts(w http.ResponseWriter, _ *http.Request) {
 	}
 	c.mu.RUnlock()
 	slices.SortFunc(out, func(a, b HostReport) int { return strings.Compare(a.Name, b.Name) })
-	answer(w, out)
+	return out
 }
 
 func (l *loop) hostNamed(name string) *host {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -59,6 +60,8 @@ type batch struct {
 	addMeters    map[uint32]flow.RateLimit
 	deleteMeters map[uint32]struct{}
 	seq          uint64 // of the last difference in it; 0: none
+
+	firstChange, lastChange uint64 // of the database, that made the differences in it; 0: none
 }
 
 func newBatch() batch {
@@ -98,6 +101,17 @@ func (b *batch) add(ch *flowpipeline.Change, seq uint64) {
 	b.seq = seq
 }
 
+// cause notes the change of the database that made a difference.
+func (b *batch) cause(change uint64) {
+	if change == 0 {
+		return
+	}
+	if b.firstChange == 0 {
+		b.firstChange = change
+	}
+	b.lastChange = change
+}
+
 func (b *batch) change() openflow.Change {
 	return openflow.Change{
 		AddMeters:    slices.SortedFunc(maps.Values(b.addMeters), func(a, b flow.RateLimit) int { return int(a.ID) - int(b.ID) }),
@@ -119,9 +133,10 @@ func (b *batch) leaveOut(failed []openflow.Failure) bool {
 }
 
 // add passes a step's difference on; it never waits.
-func (a *applier) add(ch *flowpipeline.Change, seq uint64) {
+func (a *applier) add(ch *flowpipeline.Change, seq, change uint64) {
 	a.mu.Lock()
 	a.pending.add(ch, seq)
+	a.pending.cause(change)
 	a.mu.Unlock()
 	a.nudge()
 }
@@ -129,8 +144,10 @@ func (a *applier) add(ch *flowpipeline.Change, seq uint64) {
 // replace puts a difference in the place of what was pending, which it takes account of.
 func (a *applier) replace(ch *flowpipeline.Change, seq uint64) {
 	a.mu.Lock()
-	a.pending = newBatch()
-	a.pending.add(ch, seq)
+	b := newBatch()
+	b.firstChange, b.lastChange = a.pending.firstChange, a.pending.lastChange
+	b.add(ch, seq)
+	a.pending = b
 	a.mu.Unlock()
 	a.nudge()
 }
@@ -264,6 +281,7 @@ func (l *loop) compare(a *applier, flows []openflow.Installed, meters []flow.Rat
 	if !ch.Empty() && h.synced {
 		l.c.metrics.repairedFlows.WithLabelValues(h.name()).Add(float64(h.compared.Differing))
 		l.c.metrics.repairs.WithLabelValues(h.name()).Inc()
+		l.c.news.say(Event{Kind: "drift", Host: h.name(), What: fmt.Sprintf("mended: %d flows missing or changed, %d surplus", len(ch.Adds), surplus)})
 		l.c.log.Warn("the switch does not hold what it should", "host", h.name(), "missing", len(ch.Adds), "surplus", len(ch.Deletes))
 	}
 	if !h.synced {
@@ -339,6 +357,9 @@ func (a *applier) send(ctx context.Context, b *batch) error {
 		sent, ch := a.conn.FlowMods(), b.change()
 		said.Adds, said.Deletes = len(ch.Adds), len(ch.Deletes)
 		res, err := a.conn.Apply(ctx, ch)
+		if res.Barrier > 0 {
+			a.c.metrics.barrier.Observe(res.Barrier.Seconds())
+		}
 		a.c.metrics.flowMods.WithLabelValues(a.c.nameOf(a.h)).Add(float64(a.conn.FlowMods() - sent))
 		if err == nil {
 			break
@@ -357,6 +378,10 @@ func (a *applier) send(ctx context.Context, b *batch) error {
 	}
 	said.Seconds = time.Since(began).Seconds()
 	a.c.metrics.apply.Observe(said.Seconds)
+	if b.lastChange != 0 {
+		a.log.Info("the switch has acknowledged", "host", a.c.nameOf(a.h), "first_change", b.firstChange, "last_change", b.lastChange,
+			"adds", said.Adds, "deletes", said.Deletes, "refused", len(refused), "ms", 1000*said.Seconds)
+	}
 	a.c.post(ctx, func(l *loop) { l.acknowledged(a, b.seq, refused, said) })
 	return nil
 }

@@ -57,6 +57,7 @@ type Config struct {
 	Domain      string                  // of the names of ports whose network has none of its own, with its last dot; "": none
 	DNSServers  []netip.AddrPort        // who is asked for names that are not ours, in the order of trial
 	Lease       time.Duration           // DHCP's lease time; a day
+	AdminToken  string                  // that users of the admin endpoint are to send; "": nobody is asked for one
 	LostAfter   time.Duration           // a host away for longer has its ports shown DOWN; 30 s
 	AuditEvery  time.Duration           // how often each switch is read whole; 5 min
 
@@ -93,6 +94,8 @@ type Controller struct {
 	store   Store
 	log     *slog.Logger
 	metrics *metrics
+	news    *news  // for those who listen to events
+	leases  leases // that DHCP has given
 
 	resolver *resolver
 	cookies  dns.Cookies
@@ -108,10 +111,11 @@ type Controller struct {
 // New is a controller that has not begun.
 func New(cfg Config, store Store, log *slog.Logger) *Controller {
 	cfg.defaults()
-	c := &Controller{cfg: cfg, store: store, log: log, metrics: newMetrics(), events: make(chan func(*loop), 256), loaded: make(chan struct{}), ended: make(chan struct{})}
+	c := &Controller{cfg: cfg, store: store, log: log, metrics: newMetrics(), news: newNews(), events: make(chan func(*loop), 256), loaded: make(chan struct{}), ended: make(chan struct{})}
 	c.resolver = newResolver(cfg.DNSServers, c.metrics.forwarded)
 	_, _ = rand.Read(c.cookies.Secret[:]) // it never fails
 	c.loop = newLoop(c)
+	c.metrics.registry.MustRegister(&view{c})
 	return c
 }
 
@@ -170,7 +174,13 @@ func (c *Controller) ask(ctx context.Context, f func(*loop)) bool {
 
 func (c *Controller) follow(ctx context.Context) error {
 	err := c.store.Follow(ctx, func(d signalbox.Delta) error {
-		c.post(ctx, func(l *loop) { l.rows(&d) })
+		arrived := time.Now()
+		c.post(ctx, func(l *loop) {
+			l.rows(&d)
+			if !d.Full && !d.Empty() {
+				c.metrics.feedLag.Observe((d.Age + time.Since(arrived)).Seconds())
+			}
+		})
 		return ctx.Err()
 	})
 	if ctx.Err() != nil {

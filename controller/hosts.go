@@ -180,6 +180,8 @@ func (l *loop) join(row signalbox.Host, conn *openflow.Conn) (*host, *openflow.C
 	h.conn, h.begun, h.since, h.lost = conn, make(chan *applier, 1), time.Now(), false
 	l.tellSession(h, h.since)
 	h.setPorts(conn.Ports())
+	l.c.metrics.connections.WithLabelValues(h.name()).Inc()
+	l.c.news.say(Event{Kind: "role", Host: h.name(), What: "equal: the switch has connected from " + conn.RemoteAddr().String()})
 	for m, s := range l.early {
 		if s.DatapathID == row.DatapathID {
 			l.heard(m, s)
@@ -195,6 +197,7 @@ func (c *Controller) leave(h *host, conn *openflow.Conn) {
 		if h.conn == conn {
 			h.conn, h.applier, h.ready, h.synced, h.since = nil, nil, false, false, time.Now()
 			h.departures++
+			c.news.say(Event{Kind: "role", Host: h.name(), What: "none: the switch has disconnected"})
 			clear(h.waiting)
 			l.tellSession(h, h.since)
 		}

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,6 +39,8 @@ type loop struct {
 	vacated       []portZone                // in this turn
 	settled       bool                      // translations are known, so that a change is one
 
+	change   uint64    // numbers the changes of the database, for logs
+	fresh    bool      // one has been taken in this turn
 	began    time.Time // when hosts could begin to come
 	loaded   bool      // the database has been read once; before that nothing is decided
 	searched bool      // hosts have had the time to come back since the controller began
@@ -50,8 +53,8 @@ func newLoop(c *Controller) *loop {
 		ports:    newPortIndex(),
 		hosts:    map[signalbox.DatapathID]*host{},
 		writer:   newWriter(c),
-		statuses: newStatuses(c, func(ctx context.Context, st map[uuid.UUID]signalbox.Status) error { return c.store.SetStatus(ctx, st) }),
-		floating: newStatuses(c, func(ctx context.Context, st map[uuid.UUID]signalbox.Status) error {
+		statuses: newStatuses(c, signalbox.KindPort, func(ctx context.Context, st map[uuid.UUID]signalbox.Status) error { return c.store.SetStatus(ctx, st) }),
+		floating: newStatuses(c, signalbox.KindFloatingIP, func(ctx context.Context, st map[uuid.UUID]signalbox.Status) error {
 			return c.store.SetFloatingStatus(ctx, st)
 		}),
 		early:    map[*manager]ovsdb.State{},
@@ -88,6 +91,7 @@ func (l *loop) run(ctx context.Context) error {
 			f = (*loop).tick
 		}
 		l.c.mu.Lock()
+		began := time.Now()
 		f(l)
 		for range cap(l.c.events) {
 			select {
@@ -99,6 +103,7 @@ func (l *loop) run(ctx context.Context) error {
 			break
 		}
 		l.settle()
+		l.c.metrics.turn.Observe(time.Since(began).Seconds())
 		close(l.turned)
 		l.turned = make(chan struct{})
 		l.c.mu.Unlock()
@@ -107,6 +112,10 @@ func (l *loop) run(ctx context.Context) error {
 
 // rows takes a change of the database.
 func (l *loop) rows(d *signalbox.Delta) {
+	l.note(d)
+	if d.Empty() {
+		return
+	}
 	facts := l.compiler.Facts
 	touched := make(map[uuid.UUID]struct{}, len(d.Ports)+len(d.Gone))
 	first := !l.loaded
@@ -129,6 +138,7 @@ func (l *loop) rows(d *signalbox.Delta) {
 		if p := facts.Port(ref.ID); ref.Kind == signalbox.KindPort && p != nil {
 			l.ports.remove(p)
 			l.statuses.forget(p.ID)
+			l.c.leases.end(p.ID)
 			delete(l.placed, p.ID)
 			touched[p.ID] = struct{}{}
 		}
@@ -177,6 +187,17 @@ func (l *loop) rows(d *signalbox.Delta) {
 	}
 }
 
+// note numbers a change, and says in the log which requests it answers for. Those whose changes were read before their
+// names came are told with the last of these. From here on the change's number is what to look for.
+func (l *loop) note(d *signalbox.Delta) {
+	if !d.Empty() {
+		l.change, l.fresh = l.change+1, true
+	}
+	if len(d.Requests) > 0 {
+		l.c.log.Info("the database has changed", "change", l.change, "age", d.Age, "request_ids", strings.Join(d.Requests, " "))
+	}
+}
+
 // settle brings the compiler in step with the switches' ports, compiles, and passes each host its
 // difference. Then the ports whose state may have changed are judged.
 func (l *loop) settle() {
@@ -193,6 +214,10 @@ func (l *loop) settle() {
 	if l.gateways.stale {
 		l.placeGateways(began, uuid.Nil)
 	}
+	var change uint64 // 0: what is compiled comes from elsewhere
+	if l.fresh {
+		change, l.fresh = l.change, false
+	}
 	changes := l.compiler.Step()
 	if len(changes) > 0 {
 		l.c.metrics.compile.Observe(time.Since(began).Seconds())
@@ -205,7 +230,7 @@ func (l *loop) settle() {
 			case ch.Empty():
 				l.judgeAcknowledged(h)
 			default:
-				h.applier.add(ch, h.seq)
+				h.applier.add(ch, h.seq, change)
 			}
 		}
 		l.begin(h)

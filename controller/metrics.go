@@ -1,6 +1,11 @@
 package controller
 
 import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -28,6 +33,10 @@ type metrics struct {
 	forwarded     *prometheus.CounterVec
 	compile       prometheus.Histogram
 	apply         prometheus.Histogram
+	barrier       prometheus.Histogram
+	turn          prometheus.Histogram
+	feedLag       prometheus.Histogram
+	connections   *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -56,8 +65,12 @@ func newMetrics() *metrics {
 		forwarded:     prometheus.NewCounterVec(counter("dns_forwarded_total", "What became of questions for names that are not ours."), []string{"outcome"}),
 		compile:       prometheus.NewHistogram(seconds("compile_seconds", "Time to compile what changed.")),
 		apply:         prometheus.NewHistogram(seconds("apply_seconds", "Time from the first byte of a change to its barrier's reply.")),
+		barrier:       prometheus.NewHistogram(seconds("barrier_seconds", "Time from a bundle's commit to the reply to the barrier behind it.")),
+		turn:          prometheus.NewHistogram(seconds("turn_seconds", "Time of one turn of the loop, in which nobody else sees what it knows.")),
+		feedLag:       prometheus.NewHistogram(seconds("feed_lag_seconds", "Time from the beginning of the oldest transaction in a change of the database until the loop knew of it.")),
+		connections:   prometheus.NewCounterVec(counter("connections_total", "OpenFlow connections that a host's switch began."), []string{"host"}),
 	}
-	m.registry.MustRegister(m.flowMods, m.repairs, m.audits, m.repairedFlows, m.brokenBundles, m.switchErrors, m.drift, m.packets, m.refused, m.refusedFlows, m.gatewayMoves, m.neighbours, m.flushes, m.forwarded, m.compile, m.apply,
+	m.registry.MustRegister(m.flowMods, m.repairs, m.audits, m.repairedFlows, m.brokenBundles, m.switchErrors, m.drift, m.packets, m.refused, m.refusedFlows, m.gatewayMoves, m.neighbours, m.flushes, m.forwarded, m.compile, m.apply, m.barrier, m.turn, m.feedLag, m.connections,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, o := range dhcp.Outcomes() { // there before they count, so that a rate can be taken of the first
 		m.packets.WithLabelValues(flowpipeline.PuntDHCP.String(), o.String())
@@ -72,4 +85,97 @@ func newMetrics() *metrics {
 		m.neighbours.WithLabelValues(e)
 	}
 	return m
+}
+
+// view is what is counted only when it is asked for: how things are at the moment.
+type view struct{ c *Controller }
+
+func gauge(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("signalbox_"+name, help, labels, nil)
+}
+
+// What a view has to say.
+var (
+	viewConnected = gauge("host_connected", "Whether a host's switch is connected.", "host")
+	viewOVSDB     = gauge("host_ovsdb_connected", "Whether a host's OVSDB is connected.", "host")
+	viewInSync    = gauge("host_in_sync", "Whether a host's switch has acknowledged all that is wanted of it.", "host")
+	viewPorts     = gauge("host_ports", "VIFs on a host that are known to be ports.", "host")
+	viewWanted    = gauge("flows_wanted", "Flows that a host's switch is to hold.", "host")
+	viewPresent   = gauge("flows_present", "Flows that a host's switch held when it was last read whole.", "host")
+	viewDiffering = gauge("flows_differing", "Flows that were lacking or too many when a host's switch was last read whole.", "host")
+	viewQueue     = gauge("loop_queue", "Things that have happened and that the loop has not taken yet.")
+	viewLeases    = gauge("dhcp_leases", "Ports whose DHCP lease, given or prolonged since this controller began, has not run out.")
+	viewListeners = gauge("event_listeners", "Those who listen to events.")
+)
+
+// Describe implements prometheus.Collector.
+func (v *view) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{viewConnected, viewOVSDB, viewInSync, viewPorts, viewWanted, viewPresent, viewDiffering, viewQueue, viewLeases, viewListeners} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (v *view) Collect(to chan<- prometheus.Metric) {
+	say := func(d *prometheus.Desc, n float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
+	}
+	yes := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	seen := map[string]bool{}
+	for _, h := range v.c.reports() {
+		if seen[h.Name] {
+			continue // a name is the host's own to choose
+		}
+		seen[h.Name] = true
+		say(viewConnected, yes(h.Connected), h.Name)
+		say(viewOVSDB, yes(h.OVSDB != ""), h.Name)
+		say(viewInSync, yes(h.InSync), h.Name)
+		say(viewPorts, float64(h.Ports), h.Name)
+		say(viewWanted, float64(h.FlowsWanted), h.Name)
+		if h.Compared != nil {
+			say(viewPresent, float64(h.Compared.Present), h.Name)
+			say(viewDiffering, float64(h.Compared.Differing), h.Name)
+		}
+	}
+	say(viewQueue, float64(len(v.c.events)))
+	say(viewLeases, float64(v.c.leases.count(time.Now())))
+	say(viewListeners, float64(v.c.news.listeners()))
+}
+
+// leases is until when each port has its address by DHCP. It is only for counting: whose address it is, the database says.
+type leases struct {
+	mu    sync.Mutex
+	until map[uuid.UUID]time.Time
+}
+
+// give notes that a port has a lease; for nothing or less it has it for ever.
+func (l *leases) give(port uuid.UUID, now time.Time, lease time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.until == nil {
+		l.until = map[uuid.UUID]time.Time{}
+	}
+	if lease <= 0 {
+		lease = 100 * 365 * 24 * time.Hour
+	}
+	l.until[port] = now.Add(lease)
+}
+
+// end notes that a port has given its address back, or is gone.
+func (l *leases) end(port uuid.UUID) {
+	l.mu.Lock()
+	delete(l.until, port)
+	l.mu.Unlock()
+}
+
+func (l *leases) count(now time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.until, func(_ uuid.UUID, until time.Time) bool { return !until.After(now) })
+	return len(l.until)
 }

@@ -3,8 +3,10 @@ package controller
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -72,6 +74,12 @@ func (s *session) answerDHCP(ctx context.Context, p openflow.PacketIn) dhcp.Outc
 	facts, port := s.c.loop.dhcpFacts(signalbox.PortKey(p.Reg(flowpipeline.SourcePort.Field)))
 	s.c.mu.RUnlock()
 	reply, outcome := dhcp.Answer(p.Data, facts)
+	switch outcome {
+	case dhcp.Acked:
+		s.c.leases.give(port, time.Now(), s.c.cfg.Lease)
+	case dhcp.Released:
+		s.c.leases.end(port)
+	}
 	if outcome == dhcp.Declined {
 		s.log.Warn("a DHCP client declined its address: somebody else seems to have it", "port", port)
 	}
@@ -132,8 +140,9 @@ func (s *session) PortStatus(reason openflow.PortReason, p openflow.Port) {
 }
 
 // FlowChanged implements openflow.Handler: somebody else has written to the switch.
-func (s *session) FlowChanged(openflow.FlowEvent) {
+func (s *session) FlowChanged(e openflow.FlowEvent) {
 	if a := s.applier.Load(); a != nil {
+		s.c.news.say(Event{Kind: "drift", Host: s.c.nameOf(s.h), What: fmt.Sprintf("somebody has %s a flow of table %d: cookie=%#x, priority=%d", e.Kind, e.Table, uint64(e.Cookie), e.Priority)})
 		s.c.metrics.drift.WithLabelValues(s.c.nameOf(s.h)).Inc()
 		a.readAgain()
 	}

@@ -227,6 +227,7 @@ func (l *loop) judgeHeldBy(host uuid.UUID) {
 // statuses writes what changed to the database, many at a time: of ports, or of floating IPs.
 type statuses struct {
 	c     *Controller
+	of    signalbox.Kind
 	write func(context.Context, map[uuid.UUID]signalbox.Status) error
 	wake  chan struct{}
 
@@ -235,8 +236,8 @@ type statuses struct {
 	due    map[uuid.UUID]signalbox.Status
 }
 
-func newStatuses(c *Controller, write func(context.Context, map[uuid.UUID]signalbox.Status) error) *statuses {
-	return &statuses{c: c, write: write, wake: make(chan struct{}, 1), stored: map[uuid.UUID]signalbox.Status{}, due: map[uuid.UUID]signalbox.Status{}}
+func newStatuses(c *Controller, of signalbox.Kind, write func(context.Context, map[uuid.UUID]signalbox.Status) error) *statuses {
+	return &statuses{c: c, of: of, write: write, wake: make(chan struct{}, 1), stored: map[uuid.UUID]signalbox.Status{}, due: map[uuid.UUID]signalbox.Status{}}
 }
 
 // read takes what the database says.
@@ -297,6 +298,11 @@ func (s *statuses) run(ctx context.Context) error {
 			}
 		}
 		s.mu.Unlock()
+		if err == nil {
+			for id, st := range due {
+				s.c.news.say(Event{Kind: "status", Object: string(s.of), ID: id.String(), What: string(st)})
+			}
+		}
 		if err != nil && ctx.Err() == nil {
 			s.c.log.Warn("writing status", "of", len(due), "error", err)
 			select {

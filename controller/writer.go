@@ -173,10 +173,16 @@ func (w *writer) write(ctx context.Context, d decisions) error {
 		if err := w.c.store.Unbind(ctx, slices.Collect(maps.Keys(d.unbinds))); err != nil {
 			return err
 		}
+		for b := range d.unbinds {
+			w.c.sayBinding(b, "left")
+		}
 	}
 	if len(d.binds) > 0 {
 		if err := w.c.store.Bind(ctx, slices.Collect(maps.Values(d.binds))); err != nil {
 			return err
+		}
+		for _, b := range d.binds {
+			w.c.sayBinding(b, "is at")
 		}
 	}
 	if len(d.places) > 0 {

@@ -3,7 +3,10 @@
 package tests
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -57,10 +60,59 @@ func TestEveryFlowIsExplained(t *testing.T) {
 		if out, _ := s.operator("why", b.Port.ID); strings.Count(out, "\n# ") != 2 || strings.Contains(out, ": 0 packets") {
 			s.Errorf("two hosts have flows for a port that was reached:\n%s", out)
 		}
+		s.followsRequest(a)
 		if out, _ := s.operator("hosts"); strings.Count(out, "\n") != 4 || !strings.Contains(out, " ms") {
 			s.Errorf("three hosts:\n%s", out)
 		}
 	})
+}
+
+// followsRequest changes a wired port, and follows the request by its id from the API server's log to the acknowledgement of
+// the host that has it.
+func (s *script) followsRequest(g *guest) {
+	s.Helper()
+	lines := func(process, holds string) (found []string) {
+		text, err := os.ReadFile(s.box.Log(process))
+		s.must(err)
+		for line := range strings.Lines(string(text)) {
+			if strings.Contains(line, holds) {
+				found = append(found, line)
+			}
+		}
+		return found
+	}
+	value := func(line, key string) string {
+		_, rest, _ := strings.Cut(line, " "+key+"=")
+		rest, _, _ = strings.Cut(strings.TrimSpace(rest), " ")
+		return rest
+	}
+	s.must(s.box.API.Update(s.ctx, "port", g.Port.ID, map[string]any{"admin_state_up": false}))
+	s.must(testbed.Await(s.ctx, patience, "the request is followed to the switch", func() error {
+		asked := lines("apiserver", "method=PUT path=/v2.0/ports/"+g.Port.ID)
+		if len(asked) != 1 {
+			return fmt.Errorf("the API server's log has the request %d times", len(asked))
+		}
+		id := value(asked[0], "request_id")
+		told := lines("controller", id)
+		if len(told) != 1 {
+			return fmt.Errorf("the controller's log has %s %d times", id, len(told))
+		}
+		for _, done := range lines("controller", "the switch has acknowledged") {
+			change, err := strconv.Atoi(value(told[0], "change"))
+			s.must(err)
+			first, err := strconv.Atoi(value(done, "first_change"))
+			s.must(err)
+			last, err := strconv.Atoi(value(done, "last_change"))
+			s.must(err)
+			if first <= change && change <= last && value(done, "host") == s.h1.Name {
+				return nil
+			}
+		}
+		return fmt.Errorf("no host has acknowledged %q", told[0])
+	}))
+	s.becomes(g, signalbox.Down)
+	s.must(s.box.API.Update(s.ctx, "port", g.Port.ID, map[string]any{"admin_state_up": true}))
+	s.becomes(g, signalbox.Active)
 }
 
 // operator runs the signalbox command, and gives what it said and its exit code.

@@ -27,6 +27,9 @@ type config struct {
 	OpenFlowListen string `yaml:"openflow_listen"`
 	OVSDBListen    string `yaml:"ovsdb_listen"`
 	AdminListen    string `yaml:"admin_listen"`
+	AdminTLSCert   string `yaml:"admin_tls_cert"`
+	AdminTLSKey    string `yaml:"admin_tls_key"`
+	AdminToken     string `yaml:"admin_token"`
 	OVSDBPort      int    `yaml:"ovsdb_port"`
 
 	TenantNetworkTypes  list   `yaml:"tenant_network_types"`
@@ -123,7 +126,10 @@ var (
 		{"openflow-listen", "where hosts' br-int connect (ovs-vsctl set-controller)"},
 		{"ovsdb-listen", "where hosts' OVSDB connects (ovs-vsctl set-manager tcp:…)"},
 		{"ovsdb-port", "where hosts' OVSDB listens (ovs-vsctl set-manager ptcp:…)"},
-		{"admin-listen", "the operator's endpoint; keep it on loopback"},
+		{"admin-listen", "the operator's endpoint; beyond loopback it needs the three below"},
+		{"admin-tls-cert", "its certificate in PEM, with those between it and its authority; it is read anew when it changes"},
+		{"admin-tls-key", "its key"},
+		{"admin-token", "what its users send as a bearer token, 16 characters or more; better given in the file or the environment"},
 		{"enable-security-group", "true: ports may send and receive what their security groups allow, and nothing else"},
 		{"dhcp-lease", "lease time that DHCP gives, as 24h"},
 		{"dns-servers", "resolvers to ask for names that are not ours: ADDRESS or ADDRESS:PORT"},

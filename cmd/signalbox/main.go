@@ -23,7 +23,7 @@ func main() {
 		SilenceErrors: true,
 	}
 	root.AddCommand(upCommand(), apiserverCommand(), controllerCommand(), migrateCommand(), hostsCommand(), flowsCommand(), whyCommand(),
-		auditCommand(), gatewayCommand())
+		auditCommand(), eventsCommand(), gatewayCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "signalbox:", err)
 		code := 1

@@ -140,6 +140,9 @@ func serveAPI(ctx context.Context, c *config, db *store.DB, log *slog.Logger) er
 }
 
 func serveController(ctx context.Context, c *config, db *store.DB, log *slog.Logger) error {
+	if err := c.checkAdmin(); err != nil {
+		return err
+	}
 	var ls controller.Listeners
 	for _, l := range []struct {
 		key, address string
@@ -163,11 +166,17 @@ func serveController(ctx context.Context, c *config, db *store.DB, log *slog.Log
 	if err != nil {
 		return err
 	}
+	admin, err := c.secureAdmin(ls.Admin, log)
+	if err != nil {
+		return err
+	}
+	ls.Admin = admin
 	log.Info("the controller waits for hosts", "openflow", ls.OpenFlow.Addr(), "ovsdb", ls.OVSDB.Addr(), "admin", ls.Admin.Addr())
 	return controller.New(controller.Config{
 		TunnelTypes: []signalbox.NetworkType{signalbox.GRE, signalbox.VXLAN, signalbox.Geneve},
 		OVSDBPort:   c.OVSDBPort,
 		Lease:       c.DHCPLease,
+		AdminToken:  c.AdminToken,
 		Domain:      domain,
 		DNSServers:  resolvers,
 

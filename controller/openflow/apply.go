@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	of "github.com/contiv/libOpenflow/openflow13"
 
@@ -21,9 +22,10 @@ type Change struct {
 
 // Result is what became of a Change.
 type Result struct {
-	Added   int // flow adds that were committed
-	Deleted int // deletes that were committed, whether or not there was such a flow
-	Bundles int // committed
+	Added   int           // flow adds that were committed
+	Deleted int           // deletes that were committed, whether or not there was such a flow
+	Bundles int           // committed
+	Barrier time.Duration // from sending the last bundle's commit to the reply to the barrier behind it; 0: there was none
 	Failed  []Failure
 }
 
@@ -65,7 +67,9 @@ func (c *Conn) Apply(ctx context.Context, ch Change) (Result, error) {
 	case <-c.closed:
 		return Result{}, c.failure
 	}
+	c.barrierTook = 0
 	r, err := c.apply(ctx, ch)
+	r.Barrier = c.barrierTook
 	if err != nil {
 		err = fmt.Errorf("apply to %s: %w", c.datapath, err)
 	}
@@ -224,10 +228,15 @@ func (c *Conn) seal(ctx context.Context, bundle uint32) error {
 	if err := c.send(ctx, c.bulk, append(bundleControl(committed.xid, bundle, of.OFPBCT_COMMIT_REQUEST), barrierRequest(forwards.xid)...)); err != nil {
 		return err
 	}
+	sent := time.Now()
 	if err := c.wait(ctx, committed); err != nil {
 		return err
 	}
-	return c.wait(ctx, forwards)
+	err := c.wait(ctx, forwards)
+	if err == nil {
+		c.barrierTook = time.Since(sent)
+	}
+	return err
 }
 
 // barrier sends messages and then waits until the switch has done all that it was sent.

@@ -81,7 +81,8 @@ type Conn struct {
 	opened   time.Time
 	flowMods atomic.Uint64
 
-	changing chan struct{} // holds a token while a change is under way
+	changing    chan struct{} // holds a token while a change is under way
+	barrierTook time.Duration // of the change that holds the token
 
 	mu      sync.Mutex
 	xid     uint32
