@@ -94,7 +94,12 @@ func (k zones) list(c echo.Context) error {
 	if available {
 		state = "available"
 	}
-	all := k.wire.Keep([]wire.Zone{{Name: signalbox.DefaultZone, Resource: "network", State: state}, {Name: signalbox.DefaultZone, Resource: "router", State: state}}, filters)
+	var all []wire.Zone
+	for _, resource := range []string{"network", "router"} {
+		if z := (wire.Zone{Name: signalbox.DefaultZone, Resource: resource, State: state}); k.wire.Passes(&z, filters) {
+			all = append(all, z)
+		}
+	}
 	return send(c, http.StatusOK, k.wire.AppendAll(nil, all, wire.View{Fields: wire.Fields(query)}))
 }
 

@@ -93,6 +93,21 @@ func everyRequest(c *client) {
 	c.must(http.StatusNoContent, http.MethodDelete, "/v2.0/address-scopes/"+k, nil)
 	c.must(http.StatusNoContent, http.MethodDelete, "/v2.0/networks/"+onto, nil)
 	c.must(http.StatusNoContent, http.MethodDelete, "/v2.0/subnetpools/"+pool, nil)
+	for _, q := range []string{
+		"agents", "agents?host=h1&limit=2", "agents?alive=true&sort_key=host&sort_dir=asc", "availability_zones", "network-ip-availabilities",
+		"network-ip-availabilities?ip_version=4&limit=2", "network-ip-availabilities?network_name=a", "quotas", "quotas/p1/details",
+	} {
+		c.must(http.StatusOK, http.MethodGet, "/v2.0/"+q, nil)
+	}
+	agent := "/v2.0/agents/" + c.list("agents", "?limit=1")[0]["id"].(string)
+	c.must(http.StatusOK, http.MethodGet, agent+"/dhcp-networks", nil)
+	c.must(http.StatusOK, http.MethodGet, agent+"/l3-routers", nil)
+	c.must(http.StatusOK, http.MethodPut, agent, object{"agent": object{"description": uuid.NewString()}})
+	c.must(http.StatusOK, http.MethodGet, urls["networks"]+"/dhcp-agents", nil)
+	c.must(http.StatusOK, http.MethodGet, urls["routers"]+"/l3-agents", nil)
+	c.must(http.StatusOK, http.MethodPut, "/v2.0/quotas/guest", object{"quota": object{"network": 100000, "port": 7}})
+	guest.raw(http.MethodPost, "/v2.0/networks", []byte(`{"network":{}}`))
+	c.must(http.StatusNoContent, http.MethodDelete, "/v2.0/quotas/guest", nil)
 	shared := urls["networks"][strings.LastIndex(urls["networks"], "/")+1:]
 	policy := "/v2.0/rbac-policies/" + c.policy("network", shared, "access_as_shared", "guest")["id"].(string)
 	c.must(http.StatusOK, http.MethodPut, policy, object{"rbac_policy": object{"target_tenant": "another"}})
@@ -141,6 +156,7 @@ func everyCallOfTheController(t *testing.T, dsn string) {
 		db.SetStatus(ctx, map[uuid.UUID]signalbox.Status{here[0].PortID: signalbox.Active}),
 		db.SetFloatingStatus(ctx, map[uuid.UUID]signalbox.Status{here[0].PortID: signalbox.Active}),
 		db.Bind(ctx, here), db.Unbind(ctx, here), db.PlaceGateways(ctx, map[uuid.UUID]uuid.UUID{uuid.New(): host.ID}),
+		db.SaveSessions(ctx, map[uuid.UUID]signalbox.Session{host.ID: {Up: true, Since: time.Now()}}),
 		db.SaveNeighbours(ctx, outside), db.DropNeighbours(ctx, outside),
 		db.SettleNovaEvents(ctx, []int64{1, 2}, []int64{3}, []int64{4}, time.Second, time.Minute),
 	} {

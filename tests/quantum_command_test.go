@@ -12,7 +12,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/apiserver/store"
 	"github.com/signalbox-sdn/signalbox/apiserver/store/storetest"
 	"github.com/signalbox-sdn/signalbox/tests/keystone"
 )
@@ -33,6 +37,29 @@ func TestQuantumCommand(t *testing.T) {
 	}
 	t.Run("let in by the server", func(t *testing.T) {
 		plays(t, quantum, string(session), "OS_URL="+api(t))
+	})
+	t.Run("an operator", func(t *testing.T) {
+		operator, err := os.ReadFile("testdata/quantum_operator.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		dsn := storetest.StartForTest(t)
+		url := serve(t, binary, "apiserver", "--database-url", dsn, "--tenant-network-types", "vlan", "--network-vlan-ranges", "default:100:299", "--log-level", "error").url
+		db, err := store.Open(t.Context(), dsn, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		for i, name := range []string{"h1", "h2"} { // as the controller finds them
+			h, err := db.SaveHost(t.Context(), signalbox.Host{DatapathID: signalbox.DatapathID(i + 1), Name: name})
+			if err == nil {
+				err = db.SaveSessions(t.Context(), map[uuid.UUID]signalbox.Session{h.ID: {Up: i == 0, Since: time.Now()}})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		plays(t, quantum, string(operator), "OS_URL="+url)
 	})
 	t.Run("let in by Keystone", func(t *testing.T) {
 		k := keystone.Start(t)

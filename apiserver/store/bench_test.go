@@ -112,3 +112,31 @@ func BenchmarkFeed(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkAdmit is what a quota costs a transaction, by how many rows the project has; limited tells from unlimited.
+func BenchmarkAdmit(b *testing.B) {
+	l := newLab(b)
+	for _, rows := range []int{0, 500, 5000, 20000} {
+		for _, limit := range []int{-1, 1 << 30} {
+			project := fmt.Sprint("p", rows)
+			b.Run(fmt.Sprintf("%d rows/limit %d", rows, limit), func(b *testing.B) {
+				if _, err := l.sql().Exec(`
+					INSERT INTO routers (id, project_id, name, description, admin_state_up, route_destinations, route_hops)
+					SELECT gen_random_uuid(), $1, '', '', true, '{}', '{}' FROM generate_series(1 + (SELECT count(*) FROM routers WHERE project_id = $1), $2)`, project, rows); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := l.sql().Exec(`VACUUM ANALYZE routers`); err != nil { // as it is after a while
+					b.Fatal(err)
+				}
+				l.write(func(tx *store.Tx) error {
+					for b.Loop() {
+						if yes, err := tx.Admit(l.ctx, "router", project, 1, limit); err != nil || !yes {
+							return fmt.Errorf("admitted %v %w", yes, err)
+						}
+					}
+					return nil
+				})
+			})
+		}
+	}
+}

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/json"
-	"slices"
 	"strconv"
 	"time"
 
@@ -76,18 +75,6 @@ func Zones() *Resource[Zone] {
 		{Name: "resource", Kind: oneOf("network", "router"), Access: Filter, Value: func(z *Zone) any { return z.Resource }},
 		{Name: "state", Kind: oneOf("available", "unavailable"), Access: Filter, Value: func(z *Zone) any { return z.State }},
 	}}
-}
-
-// Keep are those of rows that filters leave, which Filters gave.
-func (r *Resource[T]) Keep(rows []T, filters map[string][]any) []T {
-	return slices.DeleteFunc(rows, func(row T) bool {
-		for name, values := range filters {
-			if !slices.Contains(values, r.attribute(name).Value(&row)) {
-				return true
-			}
-		}
-		return false
-	})
 }
 
 // maxZones bounds a list of availability zones.

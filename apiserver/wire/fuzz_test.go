@@ -59,6 +59,9 @@ func FuzzBody(f *testing.F) {
 	f.Add([]byte(`{"subnetpool":{"prefixes":["10.0.0.7/8","fd00::/8"],"min_prefixlen":"8","default_quota":null,"address_scope_id":null,"is_default":1}}`))
 	f.Add([]byte(`{"address_scope":{"name":"k","ip_version":"6","shared":"true"}}`))
 	f.Add([]byte(`{"subnet":{"subnetpool_id":null,"prefixlen":"26","use_default_subnetpool":true,"service_types":["compute:nova","network:x"]}}`))
+	f.Add([]byte(`{"quota":{"network":"-1","port":2147483648,"project_id":"p"}}`))
+	f.Add([]byte(`{"agent":{"admin_state_up":false,"description":null}}`))
+	f.Add([]byte(`{"network":{"availability_zone_hints":["nova"]}}`))
 	f.Add([]byte(`{"rbac_policy":{"object_type":" Network","object_id":"24a0c74d-6292-41b6-b090-e7c88c895d3d","action":"access_as_shared","target_tenant":"*"}}`))
 	f.Add([]byte(`{"security_group_rule":{"security_group_id":"24a0c74d-6292-41b6-b090-e7c88c895d3d","direction":"egress","ethertype":"ipv6","protocol":58,
 		"port_range_min":"1","port_range_max":null,"remote_ip_prefix":"fd00::7"}}`))
@@ -74,6 +77,8 @@ func FuzzBody(f *testing.F) {
 		accepted(t, RBACPolicies(), body)
 		accepted(t, AddressScopes(), body)
 		accepted(t, SubnetPools(), body)
+		accepted(t, Quotas(), body)
+		accepted(t, Agents(), body)
 	})
 }
 
@@ -194,6 +199,8 @@ func FuzzQuery(f *testing.F) {
 		asked(t, RBACPolicies(), q)
 		asked(t, AddressScopes(), q)
 		asked(t, SubnetPools(), q)
+		asked(t, Agents(), q)
+		asked(t, Availabilities(), q)
 	})
 }
 
