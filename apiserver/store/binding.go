@@ -70,7 +70,7 @@ func bindingColumns(bindings []signalbox.Binding) (ports, hosts, interfaces, by 
 func compareIDs(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }
 
 // SetStatus writes ports' statuses, in one transaction. Ports that are gone are passed over, and a port that has the
-// status already keeps its revision. The feed says nothing of it: the controller is the only author.
+// status already keeps its revision. The feed says nothing of it: the controller is the only author. Who listens for Nova is told.
 func (db *DB) SetStatus(ctx context.Context, statuses map[uuid.UUID]signalbox.Status) error {
 	if len(statuses) == 0 {
 		return nil
@@ -78,10 +78,16 @@ func (db *DB) SetStatus(ctx context.Context, statuses map[uuid.UUID]signalbox.St
 	ids, words := statusColumns(statuses)
 	return db.retry(ctx, func(tx *Tx) error { // without ringing
 		_, err := tx.exec(ctx, `
-			WITH locked AS (SELECT id FROM ports WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE)
-			UPDATE ports p SET status = t.status, revision = revision + 1, updated_at = clock_timestamp()
-			FROM locked, unnest($1::uuid[], $2::text[]) AS t(id, status)
-			WHERE p.id = locked.id AND p.id = t.id AND p.status <> t.status`, ids, words)
+			WITH locked AS (SELECT id FROM ports WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE),
+			changed AS (
+				UPDATE ports p SET status = t.status, revision = revision + 1, updated_at = clock_timestamp()
+				FROM locked, unnest($1::uuid[], $2::text[]) AS t(id, status)
+				WHERE p.id = locked.id AND p.id = t.id AND p.status <> t.status
+				RETURNING p.id, p.status, p.device_owner, p.device_id)
+			INSERT INTO nova_events (server_id, name, port_id)
+			SELECT c.device_id::uuid, CASE c.status WHEN 'ACTIVE' THEN 'network-vif-plugged' ELSE 'network-vif-unplugged' END, c.id
+			FROM nova_listener l JOIN changed c ON of_a_server(c.device_owner, c.device_id)
+			WHERE l.one AND l.until > clock_timestamp()`, ids, words)
 		return wrap("set status", err)
 	})
 }

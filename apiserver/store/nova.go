@@ -9,7 +9,7 @@ import (
 	"github.com/lib/pq"
 )
 
-// What Nova is to be told is written by triggers (migration 17), in the transaction of what it tells of, as long as somebody
+// What Nova is to be told is written in the transaction of what it tells of, mostly by triggers (migration 17), as long as somebody
 // listens. docs/adr/0014-nova.md says why it is sent so.
 
 // NovaEvent is what Nova is to be told of a server's port.

@@ -34,27 +34,29 @@ CREATE INDEX nova_events_of_server ON nova_events (server_id, id);
 
 -- Only a VM's port that names its server concerns Nova.
 -- +goose StatementBegin
+CREATE FUNCTION of_a_server(device_owner text, device_id text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT device_owner LIKE 'compute:%' AND device_id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 CREATE FUNCTION tell_nova(event text, port uuid, device_owner text, device_id text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF device_owner LIKE 'compute:%' AND device_id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+    IF of_a_server(device_owner, device_id) THEN
         INSERT INTO nova_events (server_id, name, port_id)
             SELECT device_id::uuid, event, port FROM nova_listener WHERE one AND until > clock_timestamp();
     END IF;
 END $$;
 -- +goose StatementEnd
 
--- A port's addresses change after its row: Tx.replaceAddresses tells of them.
+-- DB.SetStatus tells of statuses, many at a time, and Tx.replaceAddresses of addresses, which change after the port's row.
 -- +goose StatementBegin
 CREATE FUNCTION tell_nova_of_port() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
         PERFORM tell_nova('network-vif-deleted', OLD.id, OLD.device_owner, OLD.device_id);
-    ELSIF OLD.status = NEW.status THEN
-        PERFORM tell_nova('network-changed', NEW.id, NEW.device_owner, NEW.device_id);
-    ELSIF NEW.status = 'ACTIVE' THEN
-        PERFORM tell_nova('network-vif-plugged', NEW.id, NEW.device_owner, NEW.device_id);
     ELSE
-        PERFORM tell_nova('network-vif-unplugged', NEW.id, NEW.device_owner, NEW.device_id);
+        PERFORM tell_nova('network-changed', NEW.id, NEW.device_owner, NEW.device_id);
     END IF;
     RETURN NULL;
 END $$;
@@ -62,7 +64,7 @@ END $$;
 CREATE TRIGGER tell_nova AFTER DELETE ON ports FOR EACH ROW
     WHEN (OLD.device_owner LIKE 'compute:%') EXECUTE FUNCTION tell_nova_of_port();
 CREATE TRIGGER tell_nova_update AFTER UPDATE ON ports FOR EACH ROW
-    WHEN ((OLD.status <> NEW.status OR OLD.mac <> NEW.mac) AND NEW.device_owner LIKE 'compute:%')
+    WHEN (OLD.mac <> NEW.mac AND NEW.device_owner LIKE 'compute:%')
     EXECUTE FUNCTION tell_nova_of_port();
 
 -- Where the port is gone, or has given up the address, that has been told.
@@ -93,5 +95,5 @@ DROP TRIGGER tell_nova_update ON floatingips;
 DROP TRIGGER tell_nova_insert ON floatingips;
 DROP TRIGGER tell_nova_update ON ports;
 DROP TRIGGER tell_nova ON ports;
-DROP FUNCTION tell_nova_of_floatingip, tell_nova_of_port, tell_nova;
+DROP FUNCTION tell_nova_of_floatingip, tell_nova_of_port, tell_nova, of_a_server;
 DROP TABLE nova_events, nova_listener, inactive_bindings;
