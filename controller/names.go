@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -118,6 +119,9 @@ func (l *loop) networksFrom(p *signalbox.Port) []uuid.UUID {
 	return out
 }
 
+// maxNamesakes bounds the answer that ports with one name make, and what it costs.
+const maxNamesakes = 100
+
 // directory is the names of some networks, as a project's port asks for them. It holds the controller's lock while it looks.
 type directory struct {
 	c        *Controller
@@ -132,7 +136,8 @@ func (d *directory) Addrs(name string) (addrs []netip.Addr, known bool) {
 	for _, id := range d.networks {
 		ports, exists := d.c.loop.portsCalled(id, name)
 		known = known || exists
-		for _, p := range d.prefer(ports, id) {
+		ports = d.prefer(ports, id)
+		for _, p := range ports[:min(len(ports), maxNamesakes)] {
 			for _, ip := range p.FixedIPs {
 				if _, full := p.NameOf(ip.Addr, d.domain(id)); full == name {
 					addrs = append(addrs, ip.Addr)
@@ -215,7 +220,7 @@ func (l *loop) portsCalled(network uuid.UUID, name string) (ports []*signalbox.P
 			}
 		}
 	}
-	slices.SortFunc(ports, func(a, b *signalbox.Port) int { return int(a.Key) - int(b.Key) })
+	slices.SortFunc(ports, func(a, b *signalbox.Port) int { return cmp.Compare(a.Key, b.Key) })
 	return ports, known || len(ports) > 0
 }
 
