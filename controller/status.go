@@ -231,9 +231,10 @@ type statuses struct {
 	write func(context.Context, map[uuid.UUID]signalbox.Status) error
 	wake  chan struct{}
 
-	mu     sync.Mutex
-	stored map[uuid.UUID]signalbox.Status // as last read or written
-	due    map[uuid.UUID]signalbox.Status
+	mu      sync.Mutex
+	stored  map[uuid.UUID]signalbox.Status // as last read or written; "": one of both is older, and nobody knows which
+	due     map[uuid.UUID]signalbox.Status
+	writing map[uuid.UUID]signalbox.Status // on their way to the database now
 }
 
 func newStatuses(c *Controller, of signalbox.Kind, write func(context.Context, map[uuid.UUID]signalbox.Status) error) *statuses {
@@ -243,6 +244,9 @@ func newStatuses(c *Controller, of signalbox.Kind, write func(context.Context, m
 // read takes what the database says.
 func (s *statuses) read(id uuid.UUID, st signalbox.Status) {
 	s.mu.Lock()
+	if was, known := s.stored[id]; known && was != st {
+		st = "" // what was read may be from before what was written
+	}
 	s.stored[id] = st
 	s.mu.Unlock()
 }
@@ -256,7 +260,11 @@ func (s *statuses) forget(id uuid.UUID) {
 
 func (s *statuses) set(id uuid.UUID, st signalbox.Status) {
 	s.mu.Lock()
-	if s.stored[id] == st {
+	is := s.stored[id]
+	if soon, ok := s.writing[id]; ok {
+		is = soon
+	}
+	if is == st {
 		delete(s.due, id)
 	} else {
 		s.due[id] = st
@@ -281,13 +289,14 @@ func (s *statuses) run(ctx context.Context) error {
 		}
 		s.mu.Lock()
 		due := s.due
-		s.due = map[uuid.UUID]signalbox.Status{}
+		s.due, s.writing = map[uuid.UUID]signalbox.Status{}, due
 		s.mu.Unlock()
 		if len(due) == 0 {
 			continue
 		}
 		err := s.write(ctx, due)
 		s.mu.Lock()
+		s.writing = nil
 		for id, st := range due {
 			if err == nil {
 				if _, known := s.stored[id]; known {
