@@ -20,7 +20,12 @@ import (
 // newOutsideWorld is a world whose first two hosts are on an external network too. The third is not.
 func newOutsideWorld(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(t)
+	return newOutsideWorldAs(t, testbed.DefaultSettings())
+}
+
+func newOutsideWorldAs(t *testing.T, settings testbed.Settings) *world {
+	t.Helper()
+	w := newWorldAs(t, settings)
 	for _, h := range []*testbed.Host{w.h1, w.h2} {
 		if err := h.ConnectExternal(t.Context()); err != nil {
 			t.Fatal(err)

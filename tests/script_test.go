@@ -129,6 +129,7 @@ type script struct {
 	nets     []*network
 	routers  []*router
 	floating []testbed.FloatingIP
+	groups   []string      // ids of security groups
 	machines []*testbed.VM // of the world outside
 	counter  int
 }
@@ -173,6 +174,9 @@ func (s *script) clean() {
 	}
 	for _, id := range s.ports {
 		errs = append(errs, s.box.API.Delete(ctx, "port", id))
+	}
+	for _, id := range s.groups {
+		errs = append(errs, s.box.API.Delete(ctx, "security-group", id))
 	}
 	for _, r := range s.routers {
 		errs = append(errs, s.box.API.DismantleRouter(ctx, r.ID))

@@ -66,6 +66,26 @@ type (
 		Status    string    `json:"status,omitempty"`
 		AdminUp   *bool     `json:"admin_state_up,omitempty"`
 		DNSName   string    `json:"dns_name,omitempty"`
+		Groups    *[]string `json:"security_groups,omitempty"` // nil: the default one
+		TenantID  string    `json:"tenant_id,omitempty"`
+	}
+	SecurityGroup struct {
+		ID       string `json:"id,omitempty"`
+		Name     string `json:"name,omitempty"`
+		TenantID string `json:"tenant_id,omitempty"`
+		Rules    []Rule `json:"security_group_rules,omitempty"`
+	}
+	// Rule allows some packets to or from the ports of a group; what is empty is any.
+	Rule struct {
+		ID           string `json:"id,omitempty"`
+		GroupID      string `json:"security_group_id,omitempty"`
+		Direction    string `json:"direction,omitempty"`
+		EtherType    string `json:"ethertype,omitempty"`
+		Protocol     string `json:"protocol,omitempty"`
+		Min          *int   `json:"port_range_min,omitempty"`
+		Max          *int   `json:"port_range_max,omitempty"`
+		RemoteGroup  string `json:"remote_group_id,omitempty"`
+		RemotePrefix string `json:"remote_ip_prefix,omitempty"`
 	}
 	Router struct {
 		ID       string   `json:"id,omitempty"`
@@ -217,6 +237,23 @@ func (a *API) DismantleRouter(ctx context.Context, id string) error {
 	return errors.Join(append(errs, a.Delete(ctx, "router", id))...)
 }
 
+// CreateSecurityGroup makes a security group, whose ports may send anything and receive nothing.
+func (a *API) CreateSecurityGroup(ctx context.Context, g SecurityGroup) (SecurityGroup, error) {
+	return createAt(ctx, a, "security_group", "security-groups", g)
+}
+
+// CreateRule makes a rule of a security group.
+func (a *API) CreateRule(ctx context.Context, r Rule) (Rule, error) {
+	return createAt(ctx, a, "security_group_rule", "security-group-rules", r)
+}
+
+// createAt makes what is called otherwise in its URL.
+func createAt[T any](ctx context.Context, a *API, resource, path string, what T) (T, error) {
+	var answer map[string]T
+	err := call(ctx, a.http, http.MethodPost, a.base+"/v2.0/"+path, map[string]T{resource: what}, &answer)
+	return answer[resource], err
+}
+
 // Update sets attributes of one resource: "network", "subnet", "port", "router" or "floatingip".
 func (a *API) Update(ctx context.Context, resource, id string, attributes map[string]any) error {
 	return call(ctx, a.http, http.MethodPut, a.base+"/v2.0/"+resource+"s/"+id, map[string]any{resource: attributes}, nil)
@@ -228,7 +265,7 @@ func update[T any](ctx context.Context, a *API, resource, id string, attributes 
 	return answer[resource], err
 }
 
-// Delete removes one resource: "network", "subnet", "port", "router" or "floatingip".
+// Delete removes one resource, by its name in its URL: "network", "security-group" …
 func (a *API) Delete(ctx context.Context, resource, id string) error {
 	return call(ctx, a.http, http.MethodDelete, a.base+"/v2.0/"+resource+"s/"+id, nil, nil)
 }

@@ -34,6 +34,7 @@ type Settings struct {
 	VNIRanges           []string `yaml:"vni_ranges,flow"`
 	UnderlayMTU         int      `yaml:"underlay_mtu"`
 	Quotas              []string `yaml:"quotas,flow"`
+	EnableSecurityGroup bool     `yaml:"enable_security_group"`
 	NovaURL             string   `yaml:"nova_url,omitempty"`
 	DNSServers          []string `yaml:"dns_servers,flow,omitempty"`
 	LogLevel            string   `yaml:"log_level"`
