@@ -103,6 +103,8 @@ var policy = map[string]standing{
 	"get_security_group":      owner, // and whoever gets it may change it
 	"get_security_group_rule": owner, // likewise
 
+	"delete_security_group:default": adminAlone,
+
 	"get_address_scope":           owner | shared,
 	"create_address_scope:shared": adminAlone,
 	"update_address_scope":        owner,
@@ -120,6 +122,7 @@ var policy = map[string]standing{
 	"onboard_network_subnets":      owner,
 	"update_subnetpools_tags":      owner,
 
+	"create_rbac_policy":               owner,      // the owner of what it is about
 	"get_rbac_policy":                  owner,      // and whoever gets it may change it
 	"create_rbac_policy:target_tenant": adminAlone, // where that is everyone
 	"update_rbac_policy:target_tenant": adminAlone,

@@ -84,7 +84,7 @@ func (s *Service) createPolicy(ctx context.Context, tx *store.Tx, c signalbox.Ca
 	if err != nil {
 		return err
 	}
-	if !c.Owns(owner) {
+	if !may(c, "create_rbac_policy", to(c, owner)) {
 		return invalidInput("Only admins can manipulate policies on objects they do not own")
 	}
 	return tx.InsertPolicy(ctx, p)

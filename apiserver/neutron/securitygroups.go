@@ -187,7 +187,7 @@ func (s *Service) DeleteSecurityGroup(ctx context.Context, c signalbox.Caller, i
 		if err := checkRevision(revision, g.Revision); err != nil {
 			return err
 		}
-		if g.Default && !c.Admin {
+		if g.Default && !may(c, "delete_security_group:default", to(c, g.ProjectID)) {
 			return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonKeepDefault, "Insufficient rights for removing default security group.")
 		}
 		return tx.DeleteSecurityGroup(ctx, id)
