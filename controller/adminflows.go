@@ -128,7 +128,7 @@ func (s *selection) picks(table uint8) bool {
 	return s.table == "" || s.table == numbered(table) || s.table == flowpipeline.TableName(table)
 }
 
-// selectionIn reads ?table=, ?port=, ?network= and ?router=; false when it has refused what is there.
+// selectionIn reads ?table=, ?port=, ?network=, ?router=, ?group= and ?rule=; false when it has refused what is there.
 func (c *Controller) selectionIn(w http.ResponseWriter, r *http.Request) (selection, bool) {
 	q := r.URL.Query()
 	s := selection{table: q.Get("table")}
@@ -136,7 +136,7 @@ func (c *Controller) selectionIn(w http.ResponseWriter, r *http.Request) (select
 		refuse(w, http.StatusBadRequest, "there is no table %q", s.table)
 		return s, false
 	}
-	for _, kind := range []string{"port", "network", "router"} {
+	for _, kind := range []string{"port", "network", "router", "group", "rule"} {
 		if !q.Has(kind) {
 			continue
 		}
@@ -171,7 +171,8 @@ func knownTable(s *selection) bool {
 	return false
 }
 
-// around is an object and what belongs to it: a network's ports, a router's ports and floating IPs; nil: there is no such.
+// around is an object and what belongs to it: a network's ports, a router's ports and floating IPs, a security group's rules;
+// nil: there is no such.
 func (l *loop) around(kind string, id uuid.UUID) objects {
 	facts, out := l.compiler.Facts, objects{id: {}}
 	switch {
@@ -190,6 +191,11 @@ func (l *loop) around(kind string, id uuid.UUID) objects {
 		if g := facts.Router(id).Gateway; g != nil {
 			out[g.PortID] = struct{}{}
 		}
+	case kind == "group" && facts.SecurityGroups()[id] != nil:
+		for _, rule := range facts.SecurityGroups()[id].Rules {
+			out[rule.ID] = struct{}{}
+		}
+	case kind == "rule" && facts.SecurityGroups()[id] == nil && facts.SecurityGroupOf(id) != nil:
 	default:
 		return nil
 	}

@@ -23,7 +23,18 @@ type ObjectReport struct {
 	Project string         `json:"project"`
 	Packets uint64         `json:"packets"` // matched by its flows, on all hosts that answered
 	Bytes   uint64         `json:"bytes"`
+	Rules   []RuleCount    `json:"rules,omitempty"` // of a security group, also those that nothing has matched
 	Hosts   []ObjectAtHost `json:"hosts"`
+}
+
+// RuleCount is what a security group's rule has let pass, on all hosts that answered. Of two rules that allow the same, one has
+// all the flows.
+type RuleCount struct {
+	ID      string `json:"id"`
+	Allows  string `json:"allows"` // direction, family, protocol, first and last port, and who
+	Flows   int    `json:"flows"`
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
 }
 
 // ObjectAtHost is the flows of one host that exist because of an object.
@@ -57,6 +68,11 @@ func (c *Controller) getObject(w http.ResponseWriter, r *http.Request) {
 		if len(ids) == 1 {
 			n := c.loop.nameOfObject(ids[0])
 			out.ID, out.Name, out.Project = ids[0].String(), n.name, n.project
+			if g := c.loop.compiler.Facts.SecurityGroups()[ids[0]]; g != nil {
+				for i := range g.Rules {
+					out.Rules = append(out.Rules, RuleCount{ID: g.Rules[i].ID.String(), Allows: g.Rules[i].Effect()})
+				}
+			}
 		}
 		c.mu.RUnlock()
 		switch len(ids) {
@@ -64,7 +80,11 @@ func (c *Controller) getObject(w http.ResponseWriter, r *http.Request) {
 			refuse(w, http.StatusNotFound, "the controller knows nothing that is called %q", what)
 			return
 		case 1:
-			find = func(ctx context.Context, h *host) (wanted, error) { return c.wants(ctx, h, objects{ids[0]: {}}) }
+			about := objects{ids[0]: {}}
+			for _, rule := range out.Rules {
+				about[uuid.MustParse(rule.ID)] = struct{}{}
+			}
+			find = func(ctx context.Context, h *host) (wanted, error) { return c.wants(ctx, h, about) }
 		default:
 			refuse(w, http.StatusConflict, "%d objects are called %q: use an id, as %s", len(ids), what, ids[0])
 			return
@@ -82,7 +102,26 @@ func (c *Controller) getObject(w http.ResponseWriter, r *http.Request) {
 			out.Hosts = append(out.Hosts, at)
 		}
 	}
+	out.countRules()
 	answer(w, out)
+}
+
+// countRules adds up what the flows of each rule have matched.
+func (o *ObjectReport) countRules() {
+	at := map[string]*RuleCount{}
+	for i := range o.Rules {
+		at[o.Rules[i].ID] = &o.Rules[i]
+	}
+	for _, h := range o.Hosts {
+		for _, f := range h.Flows {
+			if r := at[f.ID]; r != nil {
+				r.Flows++
+				if f.Packets != nil {
+					r.Packets, r.Bytes = r.Packets+*f.Packets, r.Bytes+*f.Bytes
+				}
+			}
+		}
+	}
 }
 
 // hostsInOrder is every host that has joined, by name.
@@ -112,6 +151,11 @@ func (l *loop) called(what string) (ids []uuid.UUID) {
 			ids = append(ids, id)
 		}
 	}
+	for id, g := range facts.SecurityGroups() {
+		if g.Name == what {
+			ids = append(ids, id)
+		}
+	}
 	for id, n := range facts.Networks() {
 		if n.Name == what {
 			ids = append(ids, id)
@@ -119,11 +163,6 @@ func (l *loop) called(what string) (ids []uuid.UUID) {
 	}
 	for id, r := range facts.Routers() {
 		if r.Name == what {
-			ids = append(ids, id)
-		}
-	}
-	for id, g := range facts.SecurityGroups() {
-		if g.Name == what {
 			ids = append(ids, id)
 		}
 	}

@@ -321,7 +321,7 @@ func (a *applier) forged(ctx context.Context, flows []openflow.Installed) (map[f
 	}
 	resent, dialect := map[flow.Cookie]uint64{}, a.speaks()
 	out := map[flow.Cookie]struct{}{}
-	_, _, err := a.c.look(ctx, a.h, nil, func(_ *loop, f *flow.Flow) {
+	_, _, err := a.c.look(ctx, a.h, nil, func(_ *loop, _ flowpipeline.Unit, f *flow.Flow) {
 		sum, there := sums[f.Cookie]
 		switch {
 		case !there, sum == openflow.Sum(f), sum == dialect[f.Cookie]:

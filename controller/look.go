@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/signalbox-sdn/signalbox/controller/openflow"
+	"github.com/signalbox-sdn/signalbox/flowpipeline"
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
@@ -51,7 +52,7 @@ type wanted struct {
 }
 
 // look shows each flow that a host is to hold and that is for one of some objects, under the loop's lock.
-func (c *Controller) look(ctx context.Context, h *host, about objects, each func(*loop, *flow.Flow)) (began moment, whole bool, err error) {
+func (c *Controller) look(ctx context.Context, h *host, about objects, each func(*loop, flowpipeline.Unit, *flow.Flow)) (began moment, whole bool, err error) {
 	c.mu.RLock()
 	units := c.loop.compiler.Units(h.row.ID, about)
 	began = c.loop.moment(h)
@@ -63,7 +64,7 @@ func (c *Controller) look(ctx context.Context, h *host, about objects, each func
 			flows := c.loop.compiler.UnitFlows(units[0])
 			for i := range flows {
 				if about.holds(flows[i].Why.ID) {
-					each(c.loop, &flows[i])
+					each(c.loop, units[0], &flows[i])
 				}
 			}
 		}
@@ -78,14 +79,22 @@ func (c *Controller) look(ctx context.Context, h *host, about objects, each func
 func (c *Controller) wants(ctx context.Context, h *host, about objects) (wanted, error) {
 	out := wanted{names: map[uuid.UUID]named{}}
 	var err error
-	out.moment, out.whole, err = c.look(ctx, h, about, func(l *loop, f *flow.Flow) {
+	out.moment, out.whole, err = c.look(ctx, h, about, func(l *loop, u flowpipeline.Unit, f *flow.Flow) {
 		out.flows = append(out.flows, *f)
 		if _, known := out.names[f.Why.ID]; !known {
-			out.names[f.Why.ID] = l.nameOfObject(f.Why.ID)
+			out.names[f.Why.ID] = l.nameIn(u, f.Why.ID)
 		}
 	})
 	slices.SortFunc(out.flows, flow.Compare)
 	return out, err
+}
+
+// nameIn is nameOfObject, and finds a rule at once by the unit of its group.
+func (l *loop) nameIn(u flowpipeline.Unit, id uuid.UUID) named {
+	if g := l.compiler.Facts.SecurityGroups()[u.ID]; g != nil {
+		return named{g.Name, g.ProjectID} // a rule has no name: its group's
+	}
+	return l.nameOfObject(id)
 }
 
 func (l *loop) nameOfObject(id uuid.UUID) named {

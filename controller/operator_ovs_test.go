@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -208,4 +209,79 @@ func TestObjectsSayWhatTheyCost(t *testing.T) {
 			t.Errorf("%s: %d %s, not %d", what, got, body, status)
 		}
 	}
+}
+
+// TestRulesThatAreNeverHit: of a security group the operator learns what each rule has let pass.
+func TestRulesThatAreNeverHit(t *testing.T) {
+	t.Parallel()
+	d := newRoutedCloud()
+	group, out, in := uuid.UUID{0: 'g', 15: 1}, uuid.UUID{0: 'g', 15: 2}, uuid.UUID{0: 'g', 15: 3}
+	d.SecurityGroups = []signalbox.SecurityGroup{{ID: group, Key: 1, Name: "web", ProjectID: "tenant", Rules: []signalbox.SecurityGroupRule{
+		{ID: out, Key: 1, GroupID: group, Direction: signalbox.Egress, EtherType: signalbox.IPv4, PortMin: signalbox.NoPort, PortMax: signalbox.NoPort},
+		{ID: in, Key: 2, GroupID: group, Direction: signalbox.Ingress, EtherType: signalbox.IPv4, Protocol: "tcp", PortMin: 80, PortMax: 80},
+	}}}
+	for i := range d.Ports {
+		if d.Ports[i].Role == signalbox.RoleVIF {
+			d.Ports[i].SecurityGroups, d.Ports[i].Zone = []uuid.UUID{group}, signalbox.Zone(100+i)
+		}
+	}
+	m := newMemory(d)
+	m.guarded = true
+	w := startOn(t, m)
+	w.Receive(signalbox.TapName(uuid.UUID{0: 'p', 1: 0x11, 15: 0x11}), packet(64, 17, "10.0.4.3", udp(32)...))
+	var o ObjectReport
+	w.await("the rule is hit", func() bool {
+		w.read("GET", "/v1/objects/web", &o)
+		return len(o.Rules) == 2 && o.Rules[0].Packets > 0
+	})
+	hit, never := o.Rules[0], o.Rules[1]
+	if hit.ID != out.String() || hit.Flows == 0 || hit.Bytes < 42 || never.ID != in.String() || never.Flows == 0 || never.Packets != 0 || never.Allows == "" {
+		t.Errorf("%+v", o.Rules)
+	}
+	var one ObjectReport
+	w.read("GET", "/v1/objects/"+in.String(), &one)
+	if len(one.Hosts) != 1 || one.Hosts[0].Flows[0].Kind != "rule" || one.Hosts[0].Flows[0].Name != "web" || one.Project != "tenant" {
+		t.Errorf("%+v", one)
+	}
+	var flows FlowsReport
+	w.read("GET", "/v1/hosts/"+w.c.nameOf(w.only())+"/flows?group="+group.String(), &flows)
+	kinds := map[string]int{}
+	for _, f := range flows.Flows {
+		kinds[f.Kind]++
+	}
+	if len(kinds) != 2 || kinds["rule"] != hit.Flows+never.Flows || kinds["group"] == 0 {
+		t.Errorf("the group's flows are for %v", kinds)
+	}
+}
+
+// TestWhatHappensIsTold: what somebody does to a switch is drift, and the port that is unplugged has left.
+func TestWhatHappensIsTold(t *testing.T) {
+	t.Parallel()
+	w := startRouted(t, newRoutedCloud())
+	l := w.c.news.join()
+	defer w.c.news.leave(l)
+	heard := map[string][]Event{}
+	hears := func(kind, what string) {
+		t.Helper()
+		w.await(kind+" "+what, func() bool {
+			for {
+				select {
+				case e := <-l.events:
+					heard[e.Kind] = append(heard[e.Kind], e)
+					continue
+				default:
+				}
+				break
+			}
+			return slices.ContainsFunc(heard[kind], func(e Event) bool { return strings.Contains(e.What, what) })
+		})
+	}
+	w.OFCtl("add-flow", "br-int", "table=7,cookie=0x77,priority=9,in_port=7,actions=output:8")
+	hears("drift", "somebody has added a flow of table 7: cookie=0x77")
+	hears("drift", "1 surplus")
+	tap := signalbox.TapName(uuid.UUID{0: 'p', 1: 0x13, 15: 0x13})
+	w.VSCtl("del-port", "br-int", tap)
+	hears("binding", "left "+tap+", known by ")
+	w.VSCtl("del-controller", "br-int")
+	hears("role", "none")
 }

@@ -24,7 +24,8 @@ import (
 
 // memory is a Store of rows in memory, which tells its follower what is written to it.
 type memory struct {
-	first signalbox.Delta
+	first   signalbox.Delta
+	guarded bool // security groups are enforced
 
 	mu       sync.Mutex
 	ports    map[uuid.UUID]signalbox.Port
@@ -188,7 +189,7 @@ func startRouted(t *testing.T, d signalbox.Delta) *wire {
 func startOn(t *testing.T, m *memory) *wire {
 	t.Helper()
 	d := m.first
-	c := New(Config{OVSDBPort: 1}, m, slog.New(slog.DiscardHandler))
+	c := New(Config{OVSDBPort: 1, EnableSecurityGroup: m.guarded}, m, slog.New(slog.DiscardHandler))
 	ls := Listeners{ovs.Listen(t), ovs.Listen(t), ovs.Listen(t)}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -53,6 +53,8 @@ output of ovs-ofctl is read from standard input and each of its flows explained 
 	cmd.Flags().String("port", "", "only flows for this port, by its id")
 	cmd.Flags().String("network", "", "only flows for this network and its ports, by its id")
 	cmd.Flags().String("router", "", "only flows for this router, its ports and its floating IPs, by its id")
+	cmd.Flags().String("group", "", "only flows for this security group and its rules, by its id")
+	cmd.Flags().String("rule", "", "only flows for this rule of a security group, by its id")
 	addJSONFlag(cmd)
 	addAdminFlag(cmd)
 	return cmd
@@ -63,7 +65,7 @@ func flowsPath(host string) string { return "/v1/hosts/" + url.PathEscape(host) 
 // flowsQuery asks for what the flags say.
 func flowsQuery(cmd *cobra.Command) url.Values {
 	query := url.Values{}
-	for _, name := range []string{"explain", "names", "source", "table", "port", "network", "router"} {
+	for _, name := range []string{"explain", "names", "source", "table", "port", "network", "router", "group", "rule"} {
 		if f := cmd.Flags().Lookup(name); f.Changed {
 			query.Set(name, f.Value.String())
 		}

@@ -169,8 +169,9 @@ func whyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "why OBJECT",
 		Short: "Show which flows on which hosts exist because of an object, and what they have carried",
-		Long: `Show which flows on which hosts exist because of a port, a network, a router or a floating IP, with the packets and bytes that
-each switch has counted. OBJECT is an id, a name, an address of a port or of a floating IP, or a flow's cookie, as 0x….`,
+		Long: `Show which flows on which hosts exist because of a port, a network, a router, a floating IP, a security group or one of its rules,
+with the packets and bytes that each switch has counted; of a group, also what each rule has let pass, which is nothing for rules that
+are never hit. OBJECT is an id, a name, an address of a port or of a floating IP, or a flow's cookie, as 0x….`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := adminOf(cmd)
@@ -188,6 +189,9 @@ each switch has counted. OBJECT is an id, a name, an address of a port or of a f
 			out := cmd.OutOrStdout()
 			if o.ID != "" {
 				fmt.Fprintf(out, "# %s (%s) of %s: %d packets, %d bytes\n", o.ID, o.Name, o.Project, o.Packets, o.Bytes)
+			}
+			for _, r := range o.Rules {
+				fmt.Fprintf(out, "# rule %s (%s): %d packets, %d bytes, %d flows\n", r.ID, r.Allows, r.Packets, r.Bytes, r.Flows)
 			}
 			for _, h := range o.Hosts {
 				fmt.Fprintf(out, "# %s: %d flows, %d packets, %d bytes %s\n", h.Host, len(h.Flows), h.Packets, h.Bytes, h.Error)
