@@ -6,24 +6,31 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
 	"github.com/gophercloud/gophercloud/v2/openstack/common/extensions"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/agents"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/attributestags"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/dns"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/external"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/extradhcpopts"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/extraroutes"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/routers"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/mtu"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/networkipavailabilities"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/portsbinding"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/portsecurity"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/provider"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/quotas"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/rbacpolicies"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/groups"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/rules"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
@@ -31,6 +38,8 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/subnets"
 	"github.com/gophercloud/gophercloud/v2/pagination"
 
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/apiserver/store"
 	"github.com/signalbox-sdn/signalbox/apiserver/store/storetest"
 	"github.com/signalbox-sdn/signalbox/tests/testbed"
 )
@@ -41,10 +50,12 @@ func TestGophercloud(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := serve(t, binary, "apiserver", "--database-url", storetest.StartForTest(t), "--tenant-network-types", "vxlan", "--vni-ranges", "1:1000",
+	dsn := storetest.StartForTest(t)
+	hasHost(t, dsn)
+	api := serve(t, binary, "apiserver", "--database-url", dsn, "--tenant-network-types", "vxlan", "--vni-ranges", "1:1000",
 		"--network-vlan-ranges", "physical:100:299", "--flat-networks", "public", "--log-level", "error").url
 	client, err := openstack.NewNetworkV2(&gophercloud.ProviderClient{
-		EndpointLocator: func(gophercloud.EndpointOpts) (string, error) { return url + "/", nil },
+		EndpointLocator: func(gophercloud.EndpointOpts) (string, error) { return api + "/", nil },
 	}, gophercloud.EndpointOpts{})
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +64,8 @@ func TestGophercloud(t *testing.T) {
 		"networks": (*gopher).networks, "subnets": (*gopher).subnets, "ports": (*gopher).ports, "routers": (*gopher).routers,
 		"floating IPs": (*gopher).floatingIPs, "security groups": (*gopher).securityGroups, "pages": (*gopher).pages,
 		"tags": (*gopher).tags, "revisions": (*gopher).revisions, "extensions": (*gopher).extensions, "absent": (*gopher).absent,
+		"quotas": (*gopher).quotas, "policies": (*gopher).policies, "names": (*gopher).names, "agents": (*gopher).agents,
+		"availability": (*gopher).availability,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -468,6 +481,112 @@ func (g *gopher) extensions() {
 	}
 	_, err = extensions.Get(g.ctx, g.client, "trunk").Extract()
 	g.refuses(http.StatusNotFound, err)
+}
+
+func (g *gopher) quotas() {
+	const project = "one with a quota"
+	id := url.PathEscape(project)
+	most := got(g, quotas.Get(g.ctx, g.client, id))
+	equal(g, "by default", said(most.Network, most.Subnet, most.Port, most.Router, most.FloatingIP, most.SecurityGroup, most.SecurityGroupRule, most.RBACPolicy, most.SubnetPool),
+		"100 100 500 10 50 10 100 10 -1")
+	set := got(g, quotas.Update(g.ctx, g.client, id, quotas.UpdateOpts{Network: pointer(1), Port: pointer(-1)}))
+	equal(g, "networks, ports, routers", said(set.Network, set.Port, set.Router), "1 -1 10")
+	n := got(g, networks.Create(g.ctx, g.client, networks.CreateOpts{ProjectID: project}))
+	_, err := networks.Create(g.ctx, g.client, networks.CreateOpts{ProjectID: project}).Extract()
+	g.refuses(http.StatusConflict, err)
+	detail := got(g, quotas.GetDetail(g.ctx, g.client, id))
+	equal(g, "networks in detail", said(detail.Network.Used, detail.Network.Reserved, detail.Network.Limit), "1 0 1")
+	g.must(networks.Delete(g.ctx, g.client, n.ID).ExtractErr())
+	_, err = g.client.Delete(g.ctx, g.client.ServiceURL("quotas", id), nil)
+	g.must(err)
+	equal(g, "networks, again by default", got(g, quotas.Get(g.ctx, g.client, id)).Network, 100)
+}
+
+// policies: a network is shown to whom its owner shows it, and to nobody else.
+func (g *gopher) policies() {
+	n := g.network()
+	made := got(g, rbacpolicies.Create(g.ctx, g.client, rbacpolicies.CreateOpts{Action: rbacpolicies.ActionAccessShared, ObjectType: "network", ObjectID: n.ID, TargetTenant: "friend"}))
+	equal(g, "policy", said(made.Action, made.ObjectType, made.ObjectID == n.ID, made.TargetTenant), "access_as_shared network true friend")
+	sees := func(project string) int {
+		as := *g.client
+		as.MoreHeaders = map[string]string{"X-Project-Id": project, "X-Roles": "member"}
+		return len(all(g, networks.List(&as, networks.ListOpts{ID: n.ID}), networks.ExtractNetworks))
+	}
+	equal(g, "who sees it", said(sees("friend"), sees("stranger")), "1 0")
+	equal(g, "to another", got(g, rbacpolicies.Update(g.ctx, g.client, made.ID, rbacpolicies.UpdateOpts{TargetTenant: "stranger"})).TargetTenant, "stranger")
+	equal(g, "who sees it then", said(sees("friend"), sees("stranger")), "0 1")
+	found := all(g, rbacpolicies.List(g.client, rbacpolicies.ListOpts{ObjectID: n.ID, Action: rbacpolicies.ActionAccessShared}), rbacpolicies.ExtractRBACPolicies)
+	equal(g, "found", found[0].ID, made.ID)
+	_, err := rbacpolicies.Create(g.ctx, g.client, rbacpolicies.CreateOpts{Action: rbacpolicies.ActionAccessShared, ObjectType: "network", ObjectID: n.ID, TargetTenant: "stranger"}).Extract()
+	g.refuses(http.StatusConflict, err)
+	g.must(rbacpolicies.Delete(g.ctx, g.client, made.ID).ExtractErr())
+	equal(g, "who sees it in the end", said(sees("friend"), sees("stranger")), "0 0")
+}
+
+// names: of a port within the domain of its network.
+func (g *gopher) names() {
+	type network struct {
+		networks.Network
+		dns.NetworkDNSExt
+	}
+	type port struct {
+		ports.Port
+		dns.PortDNSExt
+	}
+	var n network
+	g.must(networks.Create(g.ctx, g.client, dns.NetworkCreateOptsExt{CreateOptsBuilder: networks.CreateOpts{Name: "named"}, DNSDomain: "example.org."}).ExtractInto(&n))
+	equal(g, "domain", n.DNSDomain, "example.org.")
+	g.subnet(&n.Network, "10.6.0.0/24")
+	var p port
+	g.must(ports.Create(g.ctx, g.client, dns.PortCreateOptsExt{CreateOptsBuilder: ports.CreateOpts{NetworkID: n.ID}, DNSName: "web"}).ExtractInto(&p))
+	equal(g, "name, whole name", said(p.DNSName, p.DNSAssignment[0]["hostname"], p.DNSAssignment[0]["fqdn"]), "web web web.example.org.")
+	g.must(ports.Update(g.ctx, g.client, p.ID, dns.PortUpdateOptsExt{UpdateOptsBuilder: ports.UpdateOpts{}, DNSName: pointer("www")}).ExtractInto(&p))
+	found := all(g, ports.List(g.client, dns.PortListOptsExt{ListOptsBuilder: ports.ListOpts{NetworkID: n.ID}, DNSName: "www"}), ports.ExtractPorts)
+	equal(g, "found", len(found), 1)
+	_, err := ports.Create(g.ctx, g.client, dns.PortCreateOptsExt{CreateOptsBuilder: ports.CreateOpts{NetworkID: n.ID}, DNSName: "not a name"}).Extract()
+	g.refuses(http.StatusBadRequest, err)
+}
+
+// hasHost gives a database a host whose bridge a controller has just been connected to.
+func hasHost(t *testing.T, dsn string) {
+	t.Helper()
+	db, err := store.Open(t.Context(), dsn, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	h, err := db.SaveHost(t.Context(), signalbox.Host{DatapathID: 1, Name: "h1"})
+	if err == nil {
+		err = db.SaveSessions(t.Context(), map[uuid.UUID]signalbox.Session{h.ID: {Up: true, Since: time.Now()}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (g *gopher) agents() {
+	found := all(g, agents.List(g.client, agents.ListOpts{Host: "h1", Alive: pointer(true)}), agents.ExtractAgents)
+	equal(g, "agents", len(found), 1)
+	a := found[0]
+	equal(g, "agent", said(a.AgentType, a.Binary, a.Alive, a.AdminStateUp), "Open vSwitch agent ovs-vswitchd true true")
+	off := got(g, agents.Update(g.ctx, g.client, a.ID, agents.UpdateOpts{AdminStateUp: pointer(false), Description: pointer("in the cellar")}))
+	equal(g, "switched off", said(off.AdminStateUp, off.Description), "false in the cellar")
+	list, err := agents.ListDHCPNetworks(g.ctx, g.client, a.ID).Extract()
+	g.must(err)
+	equal(g, "networks that it serves", len(list), 0)
+	g.refuses(http.StatusConflict, agents.Delete(g.ctx, g.client, a.ID).ExtractErr())
+}
+
+// availability: how full a network is.
+func (g *gopher) availability() {
+	n := g.network()
+	s := g.subnet(n, "10.7.0.0/29")
+	g.port(n)
+	full := got(g, networkipavailabilities.Get(g.ctx, g.client, n.ID))
+	equal(g, "of the network", said(full.TotalIPs, full.UsedIPs), "5 2") // DHCP's is the other
+	equal(g, "of its subnet", said(full.SubnetIPAvailabilities[0].SubnetID == s.ID, full.SubnetIPAvailabilities[0].UsedIPs), "true 2")
+	found := all(g, networkipavailabilities.List(g.client, networkipavailabilities.ListOpts{NetworkID: n.ID}), networkipavailabilities.ExtractNetworkIPAvailabilities)
+	equal(g, "found", len(found), 1)
 }
 
 // absent: what is not there is said to be so, in a way that gophercloud understands, and what is wrong is told.
