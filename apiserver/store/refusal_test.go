@@ -130,7 +130,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 	normal(&n.Meta)
 	if got := read(l, func(tx *store.Tx) (*signalbox.Network, error) { return tx.Network(l.ctx, n.ID) }); !got.UpdatedAt.After(made) {
 		t.Error("a subnet has not revised its network")
-	} else if n.Revision, n.UpdatedAt = 2, got.UpdatedAt; !reflect.DeepEqual(got, n) {
+	} else if n.Revision, n.UpdatedAt = 4, got.UpdatedAt; !reflect.DeepEqual(got, n) {
 		t.Errorf("got  %+v\nwant %+v", got, n)
 	}
 	if got := read(l, func(tx *store.Tx) (*signalbox.Subnet, error) { return tx.Subnet(l.ctx, s.ID) }); !reflect.DeepEqual(got, s) {
