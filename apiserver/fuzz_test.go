@@ -63,6 +63,10 @@ func FuzzRequest(f *testing.F) {
 		f.Add(e.Method, path, query, []byte(inScene(string(e.Body))), byte(n))
 	}
 	f.Add("PUT", "/v2.0/routers/{router}/add_router_interface", "", []byte(`{"subnet_id":"{own subnet}"}`), byte(0))
+	f.Add("PUT", "/v2.0/ports/{port}", "", []byte(`{"port":{"device_owner":"compute:nova","binding:host_id":"h"}}`), byte(0))
+	f.Add("POST", "/v2.0/ports/{port}/bindings", "", []byte(`{"binding":{"host":"i","profile":{"a":1},"vnic_type":"normal"}}`), byte(1))
+	f.Add("GET", "/v2.0/ports/{port}/bindings", "status=ACTIVE&host=h&fields=host", []byte(nil), byte(0))
+	f.Add("PUT", "/v2.0/ports/{port}/bindings/h/activate", "", []byte(nil), byte(0))
 	f.Add("PUT", "/v2.0/ports/{port}/tags/a b/c", "", []byte(nil), byte(2))
 	f.Add("GET", "/v2.0/ports", "fixed_ips=ip_address_substr=10&sort_key=name&sort_dir=desc&limit=1&marker={port}&page_reverse=1&tags=a,b", []byte(nil), byte(1))
 	f.Add("GET", "/v2.0/networks.json", "fields=id&fields=%00&limit=-1&changed_since=2026-01-01T00:00:00", []byte(nil), byte(5))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/url"
 
 	"github.com/signalbox-sdn/signalbox/apiserver/auth"
 	"github.com/signalbox-sdn/signalbox/apiserver/nova"
@@ -39,6 +40,9 @@ func serveNova(ctx context.Context, c *config, db *store.DB, log *slog.Logger) e
 	n := c.notify
 	if n.NovaURL == "" && n.NovaRegion == "" {
 		return nil
+	}
+	if u, err := url.Parse(n.NovaURL); n.NovaURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return errors.New("nova_url: it is not http://HOST:PORT/v2.1 or https://HOST:PORT/v2.1")
 	}
 	to := nova.Config{Log: log, URL: func(context.Context) (string, error) { return n.NovaURL, nil }}
 	if c.KeystoneURL == "" {

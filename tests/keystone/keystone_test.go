@@ -24,15 +24,27 @@ func TestTokensOfARealKeystoneAreGoodForWhatItSays(t *testing.T) {
 	s.User("bob", "secret", project, "reader")
 	s.User("carol", "secret", project)
 	s.Endpoint("network", "http://127.0.0.1:9696")
+	s.Endpoint("compute", "http://127.0.0.1:8774/v2.1")
 
 	var passed time.Duration
-	door, err := auth.NewKeystone(auth.Settings{
+	settings := auth.Settings{
 		URL: strings.TrimSuffix(s.URL, "/v3"), Roles: auth.DefaultRoles(), Timeout: time.Minute,
 		Account: auth.Account{Username: "neutron", Password: "secret", UserDomain: keystone.Domain, Project: "service", ProjectDomain: keystone.Domain},
 		Now:     func() time.Time { return time.Now().Add(passed) },
-	})
+	}
+	door, err := auth.NewKeystone(settings)
 	if err != nil {
 		t.Fatal(err)
+	}
+	session, err := auth.NewSession(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if nova, err := session.Endpoint(t.Context(), "compute", "public", keystone.Region); nova != "http://127.0.0.1:8774/v2.1" {
+		t.Errorf("Nova is at %q %v", nova, err)
+	}
+	if elsewhere, err := session.Endpoint(t.Context(), "compute", "public", "Elsewhere"); err == nil {
+		t.Errorf("in a region that there is not, Nova is at %q", elsewhere)
 	}
 	api := apiserver.New(apiserver.Config{Auth: door, Log: slog.New(slog.DiscardHandler), Timeout: time.Minute}).Handler()
 	ask := func(when, method, token string, want int) {
@@ -52,6 +64,11 @@ func TestTokensOfARealKeystoneAreGoodForWhatItSays(t *testing.T) {
 		}
 	}
 	member, reader := s.Token("alice", "secret", "demo"), s.Token("bob", "secret", "demo")
+	own, err := session.Token(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask("our own account", "GET", own, 200)
 	ask("a member reads", "GET", member, 200)
 	ask("a member writes", "POST", member, 400) // which is no JSON: it has got in
 	ask("a reader reads", "GET", reader, 200)
