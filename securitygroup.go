@@ -27,6 +27,7 @@ type SecurityGroup struct {
 	Default     bool                // the one that a project's ports are in where nobody said another
 	Rules       []SecurityGroupRule // in order of creation
 	Tags        []string            // in order, each once
+	Sharing
 	Meta
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -168,6 +169,62 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 	}
 	if want := []string{min(p, q), max(p, q)}; !slices.Equal(paged, want) {
 		t.Errorf("in pages: %v, want %v", paged, want)
+	}
+}
+
+func TestPoolsScopesAndGroupsAreSharedByPolicies(t *testing.T) {
+	admin := newClient(t)
+	owner, friend := admin.in("owner"), admin.in("friend")
+	things := map[string]string{
+		"subnetpool":     owner.pool(object{"prefixes": []any{"10.0.0.0/16"}, "default_prefixlen": 24}),
+		"address_scope":  owner.create("address_scope", object{"ip_version": 4})["id"].(string),
+		"security_group": owner.create("security_group", object{"name": "g"})["id"].(string),
+	}
+	n := friend.network(nil)
+	uses := map[string]func() (url string){ // what a guest has of them
+		"subnetpool": func() string { return "/v2.0/subnets/" + friend.cut(n, things["subnetpool"], nil)["id"].(string) },
+		"address_scope": func() string {
+			return "/v2.0/subnetpools/" + friend.pool(object{"prefixes": []any{"10.1.0.0/16"}, "address_scope_id": things["address_scope"]})
+		},
+		"security_group": func() string {
+			friend.create("security_group_rule", object{"security_group_id": friend.create("security_group", nil)["id"], "direction": "ingress",
+				"remote_group_id": things["security_group"]})
+			return "/v2.0/ports/" + friend.create("port", object{"network_id": n, "security_groups": []any{things["security_group"]}})["id"].(string)
+		},
+	}
+	friend.refused(404, "SubnetPoolNotFound", "POST", "/v2.0/subnets", object{"subnet": object{"network_id": n, "ip_version": 4, "subnetpool_id": things["subnetpool"]}})
+	friend.refused(404, "SecurityGroupNotFound", "POST", "/v2.0/ports", object{"port": object{"network_id": n, "security_groups": []any{things["security_group"]}}})
+	for kind, id := range things {
+		collection := strings.ReplaceAll(kind, "_", "-") + "s"
+		url := "/v2.0/" + collection + "/" + id
+		if friend.sees(collection, id) {
+			t.Errorf("%s: seen before it is shared", kind)
+		}
+		owner.refused(400, "InvalidActionForType", "POST", "/v2.0/rbac-policies", object{"rbac_policy": object{
+			"object_type": kind, "object_id": id, "action": "access_as_external", "target_tenant": "friend"}})
+		policy := "/v2.0/rbac-policies/" + owner.policy(kind, id, "access_as_shared", "friend")["id"].(string)
+		if !friend.sees(collection, id) || friend.must(200, "GET", url, nil)["shared"] != true || owner.must(200, "GET", url, nil)["shared"] != false {
+			t.Errorf("%s: not shared with its friend alone", kind)
+		}
+		if got := ids(friend.list(collection, "?shared=True")); len(got) != 1 || got[0] != id {
+			t.Errorf("%s: shared with its friend are %v", kind, got)
+		}
+		friend.refused(403, "PolicyNotAuthorized", "PUT", url, object{kind: object{"name": "mine"}})
+		friend.refused(403, "PolicyNotAuthorized", "DELETE", url, nil)
+		friend.refused(400, "InvalidInput", "POST", "/v2.0/rbac-policies", object{"rbac_policy": object{
+			"object_type": kind, "object_id": id, "action": "access_as_shared", "target_tenant": "stranger"}})
+		used := uses[kind]()
+		owner.refused(409, "RbacPolicyInUse", "DELETE", policy, nil)
+		friend.must(204, "DELETE", used, nil)
+		owner.must(204, "DELETE", policy, nil)
+		if friend.sees(collection, id) {
+			t.Errorf("%s: seen when it is no longer shared", kind)
+		}
+		owner.policy(kind, id, "access_as_shared", "friend")
+		owner.must(204, "DELETE", url, nil)
+	}
+	if left := admin.must(200, "GET", "/v2.0/rbac-policies", nil)["rbac_policies"].([]any); len(left) != 0 {
+		t.Errorf("policies are left of nothing: %v", left)
 	}
 }
 

@@ -189,16 +189,12 @@ func (s *Service) UpdateNetwork(ctx context.Context, c signalbox.Caller, id uuid
 func mayStopSharing(ctx context.Context, tx *store.Tx, n *signalbox.Network) error {
 	staying := append([]string{n.ProjectID}, n.SharedWith...)
 	staying = slices.DeleteFunc(staying, func(project string) bool { return project == signalbox.Everyone })
-	guests, err := tx.HasGuestPorts(ctx, n.ID, store.Guests{Of: signalbox.Everyone, Except: staying})
+	guests, err := tx.HasGuests(ctx, "network", n.ID, store.Guests{Of: signalbox.Everyone, Except: staying})
 	if guests {
-		return multipleTenants(n.ID)
+		return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonSharedInUse,
+			"Unable to reconfigure sharing settings for network %s. Multiple tenants are using it.", n.ID)
 	}
 	return err
-}
-
-func multipleTenants(network uuid.UUID) error {
-	return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonSharedInUse,
-		"Unable to reconfigure sharing settings for network %s. Multiple tenants are using it.", network)
 }
 
 // mayTurnInward refuses to take an external network from the routers and floating IPs that use it.

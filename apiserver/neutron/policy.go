@@ -100,8 +100,12 @@ var policy = map[string]standing{
 	"get_floatingip":                        owner, // and whoever gets it may change it
 	"create_floatingip:floating_ip_address": adminAlone,
 
-	"get_security_group":      owner, // and whoever gets it may change it
-	"get_security_group_rule": owner, // likewise
+	"get_security_group":          owner | shared,
+	"update_security_group":       owner,
+	"update_security_groups_tags": owner,
+	"delete_security_group":       owner,
+	"create_security_group_rule":  owner,
+	"get_security_group_rule":     owner, // and whoever gets it may delete it
 
 	"delete_security_group:default": adminAlone,
 

@@ -2,7 +2,6 @@ package neutron
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -23,10 +22,9 @@ type shareable struct {
 	actions []signalbox.RBACAction
 	// lock locks an object against those who use it, and tells whose it is. Who may not know of it finds nothing.
 	lock func(context.Context, *store.Tx, signalbox.Caller, uuid.UUID) (owner string, err error)
-	// mayLose refuses to take an object from those of a policy's target who use it. staying are the targets of the other policies
-	// of the same action, and the owner.
-	mayLose func(ctx context.Context, tx *store.Tx, p *signalbox.RBACPolicy, staying []string) error
 }
+
+var sharing = []signalbox.RBACAction{signalbox.AccessAsShared}
 
 // shareables are those kinds, by the resource's name in the API.
 var shareables = map[string]shareable{
@@ -39,7 +37,42 @@ var shareables = map[string]shareable{
 			}
 			return n.ProjectID, nil
 		},
-		mayLose: mayLoseNetwork,
+	},
+	"subnetpool": {
+		actions: sharing,
+		lock: func(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) (string, error) {
+			if err := tx.LockSubnetPools(ctx, id); err != nil {
+				return "", err
+			}
+			p, err := visiblePool(c, id)(tx.SubnetPool(ctx, id))
+			if err != nil {
+				return "", err
+			}
+			return p.ProjectID, nil
+		},
+	},
+	"address_scope": {
+		actions: sharing,
+		lock: func(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) (string, error) {
+			k, err := visibleScope(c, id)(tx.AddressScopeForUpdate(ctx, id))
+			if err != nil {
+				return "", err
+			}
+			return k.ProjectID, nil
+		},
+	},
+	"security_group": {
+		actions: sharing,
+		lock: func(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) (string, error) {
+			if err := tx.LockSecurityGroup(ctx, id); err != nil {
+				return "", err
+			}
+			g, err := visibleGroup(c, id)(tx.SecurityGroup(ctx, id))
+			if err != nil {
+				return "", err
+			}
+			return g.ProjectID, nil
+		},
 	},
 }
 
@@ -191,37 +224,23 @@ func lockPolicy(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.U
 	return p, append(others, owner), err
 }
 
-// mayEnd refuses to end a policy that somebody needs, who is not among those staying.
-func mayEnd(ctx context.Context, tx *store.Tx, p *signalbox.RBACPolicy, staying []string) error {
+// mayEnd refuses to end a policy of a locked object that somebody needs. staying are the targets of the other policies of the same
+// action, and the owner.
+func mayEnd(ctx context.Context, tx *store.Tx, p *signalbox.RBACPolicy, staying []string) (err error) {
+	guests, used := store.Guests{Of: p.Target, Except: staying}, false
 	last := len(staying) == 1 && p.Action == signalbox.AccessAsExternal // then the network is external to nobody, its owner included
-	if !last && (slices.Contains(staying, p.Target) || slices.Contains(staying, signalbox.Everyone)) {
-		return nil
+	switch {
+	case last:
+		used, err = tx.HasGuestRouters(ctx, p.ObjectID, store.Guests{Of: signalbox.Everyone, Except: []string{}})
+	case slices.Contains(staying, p.Target), slices.Contains(staying, signalbox.Everyone):
+	case p.Action == signalbox.AccessAsExternal:
+		used, err = tx.HasGuestRouters(ctx, p.ObjectID, guests)
+	default:
+		used, err = tx.HasGuests(ctx, p.ObjectType, p.ObjectID, guests)
 	}
-	err := shareables[p.ObjectType].mayLose(ctx, tx, p, staying)
-	var e *signalbox.Error
-	if errors.As(err, &e) && e.Kind == signalbox.Conflict {
+	if used {
 		return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonPolicyInUse,
-			"RBAC policy on object %s cannot be removed because other objects depend on it.\nDetails: %s", p.ObjectID, e.Msg)
-	}
-	return err
-}
-
-func mayLoseNetwork(ctx context.Context, tx *store.Tx, p *signalbox.RBACPolicy, staying []string) error {
-	guests := store.Guests{Of: p.Target, Except: staying}
-	if len(staying) == 1 && p.Action == signalbox.AccessAsExternal {
-		guests = store.Guests{Of: signalbox.Everyone, Except: []string{}}
-	}
-	if p.Action == signalbox.AccessAsShared {
-		there, err := tx.HasGuestPorts(ctx, p.ObjectID, guests)
-		if there {
-			return multipleTenants(p.ObjectID)
-		}
-		return err
-	}
-	there, err := tx.HasGuestRouters(ctx, p.ObjectID, guests)
-	if there {
-		return signalbox.Errorf(signalbox.Conflict, signalbox.ReasonExternalInUse,
-			"There are routers attached to this network that depend on this policy for access.")
+			"RBAC policy on object %s cannot be removed because other objects depend on it.", p.ObjectID)
 	}
 	return err
 }

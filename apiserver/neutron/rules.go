@@ -40,7 +40,7 @@ func (s *Service) CreateRules(ctx context.Context, c signalbox.Caller, specs []R
 		effects[effect] = true
 	}
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
-		g, err := visibleGroup(c, group)(tx.SecurityGroup(ctx, group)) // whose project it is never changes
+		g, err := ownGroup(c, group, "create_security_group_rule")(tx.SecurityGroup(ctx, group)) // whose project it is never changes
 		if err != nil {
 			return err
 		}
@@ -158,12 +158,12 @@ func remotesVisible(ctx context.Context, tx *store.Tx, c signalbox.Caller, rules
 	if ids == nil {
 		return nil
 	}
-	owners, err := tx.GroupsForShare(ctx, ids)
+	groups, err := tx.GroupsForShare(ctx, ids)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		if owner, there := owners[id]; !there || !may(c, "get_security_group", to(c, owner)) {
+		if g, there := groups[id]; !there || !may(c, "get_security_group", toShared(c, g.ProjectID, &g.Sharing)) {
 			return notFound("security_group", id)
 		}
 	}

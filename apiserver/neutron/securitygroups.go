@@ -134,11 +134,25 @@ func (s *Service) SecurityGroup(ctx context.Context, c signalbox.Caller, id uuid
 	return g, err
 }
 
-// visibleGroup hides a group from whom it does not belong to.
+// visibleGroup hides a group that is neither the caller's nor shared with it, and has it Shared if it is.
 func visibleGroup(c signalbox.Caller, id uuid.UUID) func(*signalbox.SecurityGroup, error) (*signalbox.SecurityGroup, error) {
 	return func(g *signalbox.SecurityGroup, err error) (*signalbox.SecurityGroup, error) {
-		if err == nil && !may(c, "get_security_group", to(c, g.ProjectID)) {
+		if err != nil {
+			return nil, err
+		}
+		if !may(c, "get_security_group", toShared(c, g.ProjectID, &g.Sharing)) {
 			return nil, notFound("security_group", id)
+		}
+		g.Shared = g.SharedTo(c.ProjectID)
+		return g, nil
+	}
+}
+
+// ownGroup is visibleGroup for who wants to change it.
+func ownGroup(c signalbox.Caller, id uuid.UUID, rule string) func(*signalbox.SecurityGroup, error) (*signalbox.SecurityGroup, error) {
+	return func(g *signalbox.SecurityGroup, err error) (*signalbox.SecurityGroup, error) {
+		if g, err = visibleGroup(c, id)(g, err); err == nil {
+			err = must(c, rule, to(c, g.ProjectID))
 		}
 		return g, err
 	}
@@ -149,13 +163,17 @@ func (s *Service) SecurityGroups(ctx context.Context, c signalbox.Caller, q Quer
 	if err := s.touch(ctx, c, q); err != nil {
 		return nil, err
 	}
-	return list(ctx, s, c, "security_group", q, (*store.Tx).SecurityGroups)
+	gs, err := list(ctx, s, c, "security_group", q, (*store.Tx).SecurityGroups)
+	for i := range gs {
+		gs[i].Shared = gs[i].SharedTo(c.ProjectID)
+	}
+	return gs, err
 }
 
 // UpdateSecurityGroup changes what the spec says.
 func (s *Service) UpdateSecurityGroup(ctx context.Context, c signalbox.Caller, id uuid.UUID, spec SecurityGroupSpec) (g *signalbox.SecurityGroup, err error) {
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
-		if g, err = visibleGroup(c, id)(tx.SecurityGroupForUpdate(ctx, id)); err != nil {
+		if g, err = ownGroup(c, id, "update_security_group")(tx.SecurityGroupForUpdate(ctx, id)); err != nil {
 			return err
 		}
 		if err := checkRevision(spec.Revision, g.Revision); err != nil {
@@ -180,7 +198,7 @@ func (s *Service) UpdateSecurityGroup(ctx context.Context, c signalbox.Caller, i
 // DeleteSecurityGroup deletes a group that no port is in, and the rules of other groups that name it.
 func (s *Service) DeleteSecurityGroup(ctx context.Context, c signalbox.Caller, id uuid.UUID, revision *int64) error {
 	return s.db.Write(ctx, func(tx *store.Tx) error {
-		g, err := visibleGroup(c, id)(tx.SecurityGroupForUpdate(ctx, id))
+		g, err := ownGroup(c, id, "delete_security_group")(tx.SecurityGroupForUpdate(ctx, id))
 		if err != nil {
 			return err
 		}
@@ -208,7 +226,7 @@ func (s *Service) joinGroups(ctx context.Context, tx *store.Tx, wishes []portWis
 		}
 	}
 	var defaults map[string]uuid.UUID
-	var owners map[uuid.UUID]string
+	var groups map[uuid.UUID]signalbox.SecurityGroup
 	var err error
 	if undecided != nil {
 		if defaults, err = s.defaultGroups(ctx, tx, undecided...); err != nil {
@@ -216,14 +234,14 @@ func (s *Service) joinGroups(ctx context.Context, tx *store.Tx, wishes []portWis
 		}
 	}
 	if named != nil {
-		if owners, err = tx.GroupsForShare(ctx, named); err != nil {
+		if groups, err = tx.GroupsForShare(ctx, named); err != nil {
 			return err
 		}
 	}
 	for i, w := range wishes {
 		p := ports[i]
 		if asked := or(w.spec.SecurityGroups, nil); asked != nil {
-			if p.SecurityGroups, err = joinable(w.caller, p, asked, owners); err != nil {
+			if p.SecurityGroups, err = joinable(w.caller, p, asked, groups); err != nil {
 				return err
 			}
 			if err := mayBeInGroups(p, &w.spec); err != nil {
@@ -236,11 +254,11 @@ func (s *Service) joinGroups(ctx context.Context, tx *store.Tx, wishes []portWis
 	return nil
 }
 
-// joinable are the groups that were asked for, in the order in which a port has them. They are those of the port's project; an
-// admin may put it into others'.
-func joinable(c signalbox.Caller, p *signalbox.Port, asked []uuid.UUID, owners map[uuid.UUID]string) ([]uuid.UUID, error) {
+// joinable are the groups that were asked for, in the order in which a port has them. They are those of the port's project, or are
+// shared with it; an admin may put it into others'.
+func joinable(c signalbox.Caller, p *signalbox.Port, asked []uuid.UUID, there map[uuid.UUID]signalbox.SecurityGroup) ([]uuid.UUID, error) {
 	for _, id := range asked {
-		if owner, there := owners[id]; !there || !c.Admin && owner != p.ProjectID {
+		if g, found := there[id]; !found || !c.Admin && g.ProjectID != p.ProjectID && !g.SharedTo(p.ProjectID) {
 			return nil, notFound("security_group", id)
 		}
 	}

@@ -50,7 +50,7 @@ func MayTagFloatingIP(ctx context.Context, tx *store.Tx, c signalbox.Caller, id 
 
 // MayTagSecurityGroup is MayTag of a security group.
 func MayTagSecurityGroup(ctx context.Context, tx *store.Tx, c signalbox.Caller, id uuid.UUID) error {
-	_, err := visibleGroup(c, id)(tx.SecurityGroup(ctx, id))
+	_, err := ownGroup(c, id, "update_security_groups_tags")(tx.SecurityGroup(ctx, id))
 	return err
 }
 

@@ -143,7 +143,8 @@ var floatingIPList = listing{
 
 var securityGroupList = listing{
 	resource: "security_group", table: "g", sel: selectSecurityGroup,
-	visible: "g.project_id = %[1]s",
+	visible: "(g.project_id = %[1]s OR g.shared_with <> '{}' AND g.shared_with && ARRAY['*', %[1]s])",
+	shared:  "g.shared_with && ARRAY['*', %[1]s]",
 	columns: map[string]column{
 		"id":              {expr: "g.id", typ: "uuid"},
 		"name":            {expr: "g.name", typ: "text"},
@@ -151,7 +152,6 @@ var securityGroupList = listing{
 		"project_id":      {expr: "g.project_id", typ: "text"},
 		"tenant_id":       {expr: "g.project_id", typ: "text"},
 		"stateful":        {expr: "true", typ: "boolean"},
-		"shared":          {expr: "false", typ: "boolean"},
 		"created_at":      {expr: "g.created_at", typ: "timestamptz"},
 		"updated_at":      {expr: "g.updated_at", typ: "timestamptz"},
 		"revision_number": {expr: "g.revision", typ: "bigint"},

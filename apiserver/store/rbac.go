@@ -86,12 +86,21 @@ type Guests struct {
 	Except []string
 }
 
-// HasGuestPorts reports whether guests have ports on a network.
-func (tx *Tx) HasGuestPorts(ctx context.Context, network uuid.UUID, g Guests) (yes bool, err error) {
+// using are the rows x by which projects use what is shared with them, by the kind of object, $1.
+var using = map[string]string{
+	"network":        `ports x WHERE x.network_id = $1 AND x.role <> 'dhcp' AND x.project_id <> ''`,
+	"subnetpool":     `subnets x WHERE x.subnetpool_id = $1`,
+	"address_scope":  `subnetpools x WHERE x.address_scope_id = $1`,
+	"security_group": `port_security_groups m JOIN ports x ON x.id = m.port_id WHERE m.group_id = $1`,
+}
+
+// HasGuests reports whether guests use an object: have ports on the network, subnets of the pool, pools in the scope, ports in the
+// group.
+func (tx *Tx) HasGuests(ctx context.Context, objectType string, object uuid.UUID, g Guests) (yes bool, err error) {
 	err = tx.get(ctx, &yes, `
-		SELECT EXISTS (SELECT FROM ports p WHERE p.network_id = $1 AND p.role <> 'dhcp'
-			AND p.project_id <> '' AND $2 IN ('*', p.project_id) AND p.project_id <> ALL ($3))`, network, g.Of, pq.StringArray(g.Except))
-	return yes, wrap("find guests' ports", err)
+		SELECT EXISTS (SELECT FROM `+using[objectType]+` AND $2 IN ('*', x.project_id) AND x.project_id <> ALL ($3))`,
+		object, g.Of, pq.StringArray(g.Except))
+	return yes, wrap("find guests", err)
 }
 
 // HasGuestRouters reports whether guests' routers lead to an external network, or guests have floating IPs of it.

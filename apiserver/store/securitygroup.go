@@ -14,7 +14,7 @@ import (
 // Who locks a security group locked before it whatever else it locks.
 
 const selectSecurityGroup = `
-SELECT g.id, g.key, g.project_id, g.name, g.description, g.is_default, g.created_at, g.updated_at, g.revision, g.tags,
+SELECT g.id, g.key, g.project_id, g.name, g.description, g.is_default, g.created_at, g.updated_at, g.revision, g.tags, g.shared_with,
        (SELECT json_agg(x ORDER BY x.created_at, x.id) FROM (` + selectRule + ` WHERE r.group_id = g.id) AS x) AS rules
 FROM security_groups g`
 
@@ -27,6 +27,7 @@ type groupRow struct {
 	Default     bool `db:"is_default"`
 	Rules       ruleRows
 	Tags        pq.StringArray
+	SharedWith  pq.StringArray `db:"shared_with"`
 	metaRow
 }
 
@@ -44,7 +45,7 @@ func (r *ruleRows) Scan(src any) error {
 func (r *groupRow) group() (g signalbox.SecurityGroup, err error) {
 	g = signalbox.SecurityGroup{
 		ID: r.ID, Key: signalbox.GroupKey(r.Key), ProjectID: r.ProjectID, Name: r.Name, Description: r.Description,
-		Default: r.Default, Tags: tags(r.Tags), Meta: r.meta(),
+		Default: r.Default, Tags: tags(r.Tags), Sharing: sharing(r.SharedWith), Meta: r.meta(),
 	}
 	g.Rules, err = rules(r.Rules)
 	return g, err
@@ -144,16 +145,22 @@ func (tx *Tx) DeleteSecurityGroup(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// GroupsForShare are the projects of those of the groups that are there, which they are until the transaction ends. Many
-// may hold them.
-func (tx *Tx) GroupsForShare(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]string, error) {
+// GroupsForShare are those of the groups that are there, which they are until the transaction ends, by their ids: whose they are, and
+// with whom they are shared. Many may hold them.
+func (tx *Tx) GroupsForShare(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]signalbox.SecurityGroup, error) {
 	var rows []groupRow
-	err := tx.all(ctx, &rows, `SELECT id, project_id FROM security_groups WHERE id = ANY($1::uuid[]) ORDER BY id FOR KEY SHARE`, texts(ids))
-	projects := make(map[uuid.UUID]string, len(rows))
+	err := tx.all(ctx, &rows, `SELECT id, project_id, shared_with FROM security_groups WHERE id = ANY($1::uuid[]) ORDER BY id FOR KEY SHARE`, texts(ids))
+	groups := make(map[uuid.UUID]signalbox.SecurityGroup, len(rows))
 	for i := range rows {
-		projects[rows[i].ID] = rows[i].ProjectID
+		groups[rows[i].ID] = signalbox.SecurityGroup{ID: rows[i].ID, ProjectID: rows[i].ProjectID, Sharing: sharing(rows[i].SharedWith)}
 	}
-	return projects, wrap("lock security groups", err)
+	return groups, wrap("lock security groups", err)
+}
+
+// LockSecurityGroup locks a group, alone, also against ports that join it.
+func (tx *Tx) LockSecurityGroup(ctx context.Context, id uuid.UUID) error {
+	_, err := tx.exec(ctx, `SELECT FROM security_groups WHERE id = $1 FOR UPDATE`, id)
+	return wrap("lock security group", err)
 }
 
 // DefaultGroups are the default groups of those of the projects that have one, which they have until the transaction ends.

@@ -228,12 +228,12 @@ func TestProjectHasOneDefaultGroup(t *testing.T) {
 			t.Errorf("%s has a default group: %v", project, has)
 		}
 	}
-	var projects map[uuid.UUID]string
+	var groups map[uuid.UUID]signalbox.SecurityGroup
 	l.write(func(tx *store.Tx) (err error) {
-		projects, err = tx.GroupsForShare(l.ctx, []uuid.UUID{ids[0], uuid.New()})
+		groups, err = tx.GroupsForShare(l.ctx, []uuid.UUID{ids[0], uuid.New()})
 		return err
 	})
-	if !reflect.DeepEqual(projects, map[uuid.UUID]string{ids[0]: "p"}) {
-		t.Errorf("groups' projects %v", projects)
+	if !reflect.DeepEqual(groups, map[uuid.UUID]signalbox.SecurityGroup{ids[0]: {ID: ids[0], ProjectID: "p"}}) {
+		t.Errorf("groups %v", groups)
 	}
 }

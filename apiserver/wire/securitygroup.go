@@ -15,7 +15,7 @@ import (
 // maxGroups is how many security groups a port can be in.
 const maxGroups = 64
 
-// SecurityGroups is the security group of the API reference. Every group is stateful, and none is shared.
+// SecurityGroups is the security group of the API reference. Every group is stateful.
 func SecurityGroups() *Resource[signalbox.SecurityGroup] {
 	type G = signalbox.SecurityGroup
 	return &Resource[G]{Name: "security_group", Collection: "security_groups", Attributes: slices.Concat([]Attribute[G]{
@@ -25,7 +25,7 @@ func SecurityGroups() *Resource[signalbox.SecurityGroup] {
 		{Name: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(g *G) any { return g.ProjectID }},
 		{Name: "tenant_id", Alias: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(g *G) any { return g.ProjectID }},
 		{Name: "stateful", Kind: stateful(), Access: Create | Update | Filter | Sort, Value: func(*G) any { return true }},
-		{Name: "shared", Kind: boolean(), Access: Filter, Value: func(*G) any { return false }},
+		{Name: "shared", Kind: boolean(), Access: Filter, Value: func(g *G) any { return g.Shared }},
 		{Name: "security_group_rules", Kind: rules(), Value: func(g *G) any { return g.Rules }},
 	},
 		tagged(0, func(g *G) []string { return g.Tags }),
