@@ -23,9 +23,8 @@ import (
 // host is what the loop knows of one host: its row, and what its switch and its OVSDB say. It outlives
 // connections, so that a host that comes back is known.
 type host struct {
-	row    signalbox.Host
-	since  time.Time // of the last change between connected and not
-	beaten time.Time // when the database was last told that it is connected
+	row   signalbox.Host
+	since time.Time // of the last change between connected and not
 
 	conn    *openflow.Conn // nil while away
 	applier *applier       // nil until the switch may be written to
@@ -178,7 +177,7 @@ func (l *loop) join(row signalbox.Host, conn *openflow.Conn) (*host, *openflow.C
 	}
 	l.compiler.AddHost(h.row.ID)
 	h.conn, h.begun, h.since, h.lost = conn, make(chan *applier, 1), time.Now(), false
-	l.tellSession(h, h.since)
+	l.writer.session(h)
 	h.setPorts(conn.Ports())
 	l.c.metrics.connections.WithLabelValues(h.name()).Inc()
 	l.c.news.say(Event{Kind: "role", Host: h.name(), What: "equal: the switch has connected from " + conn.RemoteAddr().String()})
@@ -199,18 +198,26 @@ func (c *Controller) leave(h *host, conn *openflow.Conn) {
 			h.departures++
 			c.news.say(Event{Kind: "role", Host: h.name(), What: "none: the switch has disconnected"})
 			clear(h.waiting)
-			l.tellSession(h, h.since)
+			l.writer.session(h)
 		}
 	})
 }
 
-// tellEvery is how often the database is told that a host is still connected. Who reads takes a host for gone that has not been
+// tellEvery is how often the database is told which hosts are still connected. Who reads takes a host for gone that has not been
 // spoken of for 75 s.
 const tellEvery = 30 * time.Second
 
-func (l *loop) tellSession(h *host, now time.Time) {
-	h.beaten = now
-	l.writer.session(h)
+// tellSessions says it of all hosts at once.
+func (l *loop) tellSessions(now time.Time) {
+	if now.Sub(l.told) < tellEvery {
+		return
+	}
+	l.told = now
+	for _, h := range l.hosts {
+		if h.conn != nil {
+			l.writer.session(h)
+		}
+	}
 }
 
 // forgetHosts takes leave of hosts whose rows are gone: an operator has deleted them. Where one comes again, it is a new one.

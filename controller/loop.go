@@ -41,6 +41,7 @@ type loop struct {
 
 	change   uint64    // numbers the changes of the database, for logs
 	fresh    bool      // one has been taken in this turn
+	told     time.Time // when the database was last told which hosts are connected
 	began    time.Time // when hosts could begin to come
 	loaded   bool      // the database has been read once; before that nothing is decided
 	searched bool      // hosts have had the time to come back since the controller began
@@ -257,13 +258,11 @@ func (l *loop) tick() {
 	l.askAgain(now)
 	l.refresh(now)
 	l.repeatDue(now)
+	l.tellSessions(now)
 	for _, h := range l.hosts {
 		if h.conn == nil && !h.lost && now.Sub(h.since) > l.c.cfg.LostAfter {
 			h.lost = true
 			l.judgeHeldBy(h.row.ID)
-		}
-		if h.conn != nil && now.Sub(h.beaten) > tellEvery {
-			l.tellSession(h, now)
 		}
 		if h.synced && now.Sub(h.audited) > l.c.cfg.AuditEvery {
 			h.audited = now
