@@ -1,6 +1,7 @@
 package flowpipeline
 
 import (
+	"bytes"
 	"maps"
 	"net/netip"
 	"slices"
@@ -14,9 +15,9 @@ import (
 // groups is the part of the facts that is about security groups.
 type groups struct {
 	rows    map[uuid.UUID]*signalbox.SecurityGroup
-	held    map[uuid.UUID]map[uuid.UUID]int      // host -> group -> how many ports of the host are in it
-	members map[uuid.UUID]map[uuid.UUID]struct{} // group -> its members' addresses
-	addrs   map[uuid.UUID]*memberAddress         // by id
+	held    map[uuid.UUID]map[uuid.UUID]int // host -> group -> how many ports of the host are in it
+	members map[uuid.UUID][]uuid.UUID       // group -> its members' addresses, in the order of their ids
+	addrs   map[uuid.UUID]*memberAddress    // by id
 }
 
 // memberAddress is an address, or a block of them, that members of a group have.
@@ -30,7 +31,7 @@ func newGroups() groups {
 	return groups{
 		rows:    map[uuid.UUID]*signalbox.SecurityGroup{},
 		held:    map[uuid.UUID]map[uuid.UUID]int{},
-		members: map[uuid.UUID]map[uuid.UUID]struct{}{},
+		members: map[uuid.UUID][]uuid.UUID{},
 		addrs:   map[uuid.UUID]*memberAddress{},
 	}
 }
@@ -98,17 +99,27 @@ func (f *Facts) countAddress(group uuid.UUID, a netip.Prefix, by int) {
 	if m == nil {
 		m = &memberAddress{group: group, addr: a}
 		f.groups.addrs[id] = m
-		put(f.groups.members, group, id)
+		all := f.groups.members[group]
+		at, _ := slices.BinarySearchFunc(all, id, compareIDs)
+		f.groups.members[group] = slices.Insert(all, at, id)
 		f.changed(Fact{kind: factMemberAddresses, id: group})
 		f.changed(Fact{kind: factMemberAddress, id: id})
 	}
 	if m.ports += by; m.ports == 0 {
 		delete(f.groups.addrs, id)
-		take(f.groups.members, group, id)
+		all := f.groups.members[group]
+		at, _ := slices.BinarySearchFunc(all, id, compareIDs)
+		if all = slices.Delete(all, at, at+1); len(all) == 0 {
+			delete(f.groups.members, group)
+		} else {
+			f.groups.members[group] = all
+		}
 		f.changed(Fact{kind: factMemberAddresses, id: group})
 		f.changed(Fact{kind: factMemberAddress, id: id})
 	}
 }
+
+func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
 
 // memberAddresses is what a port counts as in its groups, each once: its addresses and those of its pairs.
 func memberAddresses(p *signalbox.Port) []netip.Prefix {

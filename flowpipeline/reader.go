@@ -169,7 +169,7 @@ func (r *Reader) GroupKey(id uuid.UUID) signalbox.GroupKey {
 // MemberAddresses is the ids of the addresses that members of a security group have, in order.
 func (r *Reader) MemberAddresses(group uuid.UUID) []uuid.UUID {
 	r.note(Fact{kind: factMemberAddresses, id: group})
-	return sortedIDs(maps.Keys(r.facts.groups.members[group]))
+	return r.facts.groups.members[group]
 }
 
 // MemberAddress is one of these, and its group; false when no member has it any more. An id never stands for another.
