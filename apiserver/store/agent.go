@@ -125,8 +125,9 @@ func (tx *Tx) AnyAgentAlive(ctx context.Context) (bool, error) {
 	return len(ids) > 0, wrap("look for a host", err)
 }
 
-// served is the condition that DHCP answers on network p.network_id.
-const served = `EXISTS (SELECT FROM subnets s WHERE s.network_id = p.network_id AND s.enable_dhcp AND family(s.cidr) = 4)`
+// served is the condition that DHCP answers on network p.network_id. It counts, because PostgreSQL may make of an EXISTS a join
+// that reads all subnets.
+const served = `(SELECT count(*) FROM subnets s WHERE s.network_id = p.network_id AND s.enable_dhcp AND family(s.cidr) = 4) > 0`
 
 // ServedAt are the networks of which a host has ports that get their addresses by DHCP.
 func (tx *Tx) ServedAt(ctx context.Context, host uuid.UUID) (networks []uuid.UUID, err error) {
