@@ -21,6 +21,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/dns"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/external"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/extradhcpopts"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/addressscopes"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/extraroutes"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/routers"
@@ -33,6 +34,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/rbacpolicies"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/groups"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/rules"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/subnetpools"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/subnets"
@@ -65,7 +67,7 @@ func TestGophercloud(t *testing.T) {
 		"floating IPs": (*gopher).floatingIPs, "security groups": (*gopher).securityGroups, "pages": (*gopher).pages,
 		"tags": (*gopher).tags, "revisions": (*gopher).revisions, "extensions": (*gopher).extensions, "absent": (*gopher).absent,
 		"quotas": (*gopher).quotas, "policies": (*gopher).policies, "names": (*gopher).names, "agents": (*gopher).agents,
-		"availability": (*gopher).availability,
+		"availability": (*gopher).availability, "pools": (*gopher).pools,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -587,6 +589,44 @@ func (g *gopher) availability() {
 	equal(g, "of its subnet", said(full.SubnetIPAvailabilities[0].SubnetID == s.ID, full.SubnetIPAvailabilities[0].UsedIPs), "true 2")
 	found := all(g, networkipavailabilities.List(g.client, networkipavailabilities.ListOpts{NetworkID: n.ID}), networkipavailabilities.ExtractNetworkIPAvailabilities)
 	equal(g, "found", len(found), 1)
+}
+
+// pools: what subnets are cut from.
+func (g *gopher) pools() {
+	made := got(g, subnetpools.Create(g.ctx, g.client, subnetpools.CreateOpts{Name: "pool", Description: "d", Prefixes: []string{"10.80.0.0/16"},
+		DefaultPrefixLen: 26, MinPrefixLen: 24, MaxPrefixLen: 28}))
+	equal(g, "prefix lengths, version, prefixes", said(made.DefaultPrefixLen, made.MinPrefixLen, made.MaxPrefixLen, made.IPversion, made.Prefixes), "26 24 28 4 [10.80.0.0/16]")
+	n := g.network()
+	s := got(g, subnets.Create(g.ctx, g.client, subnets.CreateOpts{NetworkID: n.ID, IPVersion: gophercloud.IPv4, SubnetPoolID: made.ID}))
+	equal(g, "cut", said(s.CIDR, s.SubnetPoolID == made.ID), "10.80.0.0/26 true")
+	long := got(g, subnets.Create(g.ctx, g.client, subnets.CreateOpts{NetworkID: n.ID, IPVersion: gophercloud.IPv4, SubnetPoolID: made.ID, Prefixlen: 28}))
+	equal(g, "cut short", strings.HasSuffix(long.CIDR, "/28"), true)
+	_, err := subnets.Create(g.ctx, g.client, subnets.CreateOpts{NetworkID: n.ID, IPVersion: gophercloud.IPv4, SubnetPoolID: made.ID, Prefixlen: 20}).Extract()
+	g.refuses(http.StatusBadRequest, err)
+	prefixes, err := subnetpools.AddPrefixes(g.ctx, g.client, made.ID, subnetpools.PrefixesOpsOpts{Prefixes: []string{"10.90.0.0/24"}}).Extract()
+	g.must(err)
+	equal(g, "prefixes and one", len(prefixes), 2)
+	prefixes, err = subnetpools.RemovePrefixes(g.ctx, g.client, made.ID, subnetpools.PrefixesOpsOpts{Prefixes: []string{"10.90.0.0/24"}}).Extract()
+	g.must(err)
+	equal(g, "prefixes but one", prefixes, []string{"10.80.0.0/16"})
+	equal(g, "renamed", got(g, subnetpools.Update(g.ctx, g.client, made.ID, subnetpools.UpdateOpts{Name: "swimming"})).Name, "swimming")
+	equal(g, "found", len(all(g, subnetpools.List(g.client, subnetpools.ListOpts{Name: "swimming", IPVersion: 4}), subnetpools.ExtractSubnetPools)), 1)
+	g.refuses(http.StatusBadRequest, subnetpools.Delete(g.ctx, g.client, made.ID).ExtractErr())
+	for _, id := range []string{s.ID, long.ID} {
+		g.must(subnets.Delete(g.ctx, g.client, id).ExtractErr())
+	}
+	g.must(subnetpools.Delete(g.ctx, g.client, made.ID).ExtractErr())
+	_, err = subnetpools.Get(g.ctx, g.client, made.ID).Extract()
+	g.refuses(http.StatusNotFound, err)
+
+	scope := got(g, addressscopes.Create(g.ctx, g.client, addressscopes.CreateOpts{Name: "scope", IPVersion: 4}))
+	scoped := got(g, subnetpools.Create(g.ctx, g.client, subnetpools.CreateOpts{Name: "scoped", Prefixes: []string{"10.81.0.0/16"}, AddressScopeID: scope.ID}))
+	equal(g, "of the scope", scoped.AddressScopeID, scope.ID)
+	equal(g, "scope renamed", got(g, addressscopes.Update(g.ctx, g.client, scope.ID, addressscopes.UpdateOpts{Name: pointer("other")})).Name, "other")
+	equal(g, "scopes", len(all(g, addressscopes.List(g.client, addressscopes.ListOpts{Name: "other", IPVersion: 4}), addressscopes.ExtractAddressScopes)), 1)
+	g.refuses(http.StatusConflict, addressscopes.Delete(g.ctx, g.client, scope.ID).ExtractErr())
+	g.must(subnetpools.Delete(g.ctx, g.client, scoped.ID).ExtractErr())
+	g.must(addressscopes.Delete(g.ctx, g.client, scope.ID).ExtractErr())
 }
 
 // absent: what is not there is said to be so, in a way that gophercloud understands, and what is wrong is told.
