@@ -3,9 +3,12 @@
 package tests
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,7 +46,14 @@ func TestEveryFlowIsExplained(t *testing.T) {
 	})
 	w.script(t, "by the operator's own command", func(s *script) {
 		n := s.network(signalbox.VXLAN)
+		stop := s.listensToEvents()
 		a, b := s.boot(n, s.h1), s.boot(n, s.h2)
+		heard := stop("port " + b.Port.ID + " ACTIVE")
+		for _, what := range []string{"binding h1 port " + a.Port.ID + " is at ", "status port " + a.Port.ID + " ACTIVE"} {
+			if !strings.Contains(heard, what) {
+				s.Errorf("nobody has said %q:\n%s", what, heard)
+			}
+		}
 		s.reaches(a, b)
 		if out, code := s.operator("audit"); code != 0 || strings.Count(out, "true") != 3 {
 			s.Errorf("nothing was changed, but the audit says %d:\n%s", code, out)
@@ -113,6 +123,44 @@ func (s *script) followsRequest(g *guest) {
 	s.becomes(g, signalbox.Down)
 	s.must(s.box.API.Update(s.ctx, "port", g.Port.ID, map[string]any{"admin_state_up": true}))
 	s.becomes(g, signalbox.Active)
+}
+
+// listensToEvents begins to. What it returns waits until something has been said, and gives all that was.
+func (s *script) listensToEvents() (until func(said string) string) {
+	s.Helper()
+	path := filepath.Join(s.TempDir(), "events")
+	file, err := os.Create(path)
+	s.must(err)
+	s.Cleanup(func() { file.Close() })
+	ctx, stop := context.WithCancel(s.ctx)
+	s.Cleanup(stop)
+	cmd := exec.CommandContext(ctx, s.box.Binary, "events", "--kind", "binding,status")
+	cmd.Stdout, cmd.Stderr = file, file
+	s.must(s.lab.Net.Start(cmd))
+	listeners := func() int {
+		n, err := s.box.Admin.Counter(s.ctx, "signalbox_event_listeners")
+		s.must(err)
+		return n
+	}
+	s.must(testbed.Await(s.ctx, patience, "somebody listens", func() error {
+		if listeners() == 0 {
+			return errors.New("nobody does")
+		}
+		return nil
+	}))
+	return func(said string) string {
+		s.Helper()
+		var text []byte
+		s.must(testbed.Await(s.ctx, patience, said, func() (err error) {
+			if text, err = os.ReadFile(path); err == nil && !strings.Contains(string(text), said) {
+				err = fmt.Errorf("so far: %s", text)
+			}
+			return err
+		}))
+		stop()
+		_ = cmd.Wait() // it was killed
+		return string(text)
+	}
 }
 
 // operator runs the signalbox command, and gives what it said and its exit code.
