@@ -174,11 +174,12 @@ func (v *view) awaitTables() {
 	})
 }
 
-// sameNetworks leaves out the list of subnets: a new subnet is no news of its network.
+// sameNetworks leaves out the list of subnets, and the revision that changes with it: a new subnet is no news of its network.
 func sameNetworks(a, b map[uuid.UUID]signalbox.Network) bool {
 	for id, n := range a {
 		m := b[id]
 		n.Subnets, m.Subnets = nil, nil
+		n.Meta, m.Meta = signalbox.Meta{}, signalbox.Meta{}
 		if !reflect.DeepEqual(n, m) {
 			return false
 		}
