@@ -7,6 +7,3 @@ type Caller struct {
 	Service   bool   // is another service, that sees to ports of every project
 	ReadOnly  bool   // may look at what the project has, and change nothing; not of an admin or a service
 }
-
-// Owns reports whether a resource of the project is the caller's own, or as if it were.
-func (c Caller) Owns(project string) bool { return c.Admin || c.ProjectID == project }

@@ -172,7 +172,7 @@ func referenceOf(t *testing.T) string {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", attribute, p.kind(), create, who(p.Access.Update), shown, strings.Join(lists, ", "))
 		}
 	}
-	b.WriteString("\n## Who may do what\n\nThe defaults of Neutron's policy, by its names. Whoever gets a router, a floating IP, a security group or a rule of one may change it; everything else without a rule here is for an admin alone.\n\n| rule | who |\n|---|---|\n")
+	b.WriteString("\n## Who may do what\n\nThe defaults of Neutron's policy, by its names. Whoever gets a router, a floating IP, a rule of a security group or an RBAC policy may change it; everything else without a rule here is for an admin alone.\n\n| rule | who |\n|---|---|\n")
 	for _, rule := range slices.Sorted(maps.Keys(doc.Policy)) {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", rule, strings.Join(doc.Policy[rule], ", "))
 	}
