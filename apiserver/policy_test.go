@@ -52,6 +52,14 @@ var permitted = []struct {
 	{"PUT networks/{own}/tags/x", "", [6]int{201, 403, 201, 404, 404, 403}},
 	{"PUT networks/{lent}/tags/x", "", [6]int{201, 403, 403, 201, 403, 403}},
 
+	{"POST rbac-policies", `{"rbac_policy":{"object_type":"network","object_id":"{own}","action":"access_as_shared","target_tenant":"friend {n}"}}`, [6]int{201, 400, 201, 404, 404, 403}},
+	{"POST rbac-policies", `{"rbac_policy":{"object_type":"network","object_id":"{lent}","action":"access_as_shared","target_tenant":"friend {n}"}}`, [6]int{201, 400, 400, 201, 400, 403}},
+	{"POST rbac-policies", `{"rbac_policy":{"object_type":"network","object_id":"{lent}","action":"access_as_external","target_tenant":"*"}}`, [6]int{201, 403, 403, 403, 403, 403}},
+	{"POST subnetpools", `{"subnetpool":{"prefixes":["10.0.0.0/8"]}}`, [6]int{201, 201, 201, 201, 201, 403}},
+	{"POST subnetpools", `{"subnetpool":{"prefixes":["10.0.0.0/8"],"shared":true}}`, [6]int{201, 403, 403, 403, 403, 403}},
+	{"POST subnetpools", `{"subnetpool":{"prefixes":["10.0.0.0/8"],"is_default":true}}`, [6]int{201, 403, 403, 403, 403, 403}},
+	{"POST address-scopes", `{"address_scope":{"ip_version":4,"shared":true}}`, [6]int{201, 403, 403, 403, 403, 403}},
+
 	{"GET subnets/{own subnet}", "", [6]int{200, 200, 200, 404, 404, 200}},
 	{"GET subnets/{lent subnet}", "", [6]int{200, 200, 200, 200, 200, 200}},
 	{"GET subnets/{outside subnet}", "", [6]int{200, 200, 200, 200, 200, 200}},
