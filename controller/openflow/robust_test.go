@@ -274,7 +274,8 @@ func TestSilentSwitchIsProbedAndDropped(t *testing.T) {
 }
 
 func TestAnsweringSwitchIsKept(t *testing.T) {
-	c, peer, ended := live(t, Options{EchoEvery: 20 * time.Millisecond})
+	t.Parallel()
+	c, peer, ended := live(t, Options{EchoEvery: 300 * time.Millisecond})
 	go func() {
 		r := bufio.NewReader(peer)
 		for {
@@ -293,7 +294,7 @@ func TestAnsweringSwitchIsKept(t *testing.T) {
 	select {
 	case err := <-ended:
 		t.Fatalf("dropped: %v", err)
-	case <-time.After(200 * time.Millisecond): // over three times the silence that is suffered
+	case <-time.After(3 * time.Second): // over three times the silence that is suffered
 	}
 	_ = c.Close()
 	if err := ends(t, ended); !errors.Is(err, ErrClosed) {
