@@ -58,6 +58,7 @@ func extensionList() []extension {
 		return extension{name, alias, description, updated, []link{}}
 	}
 	return []extension{
+		e("address-scope", "Address scope", "Address scopes extension.", "2015-07-26T10:00:00-00:00"),
 		e("agent", "agent", "The agent management extension.", "2013-02-03T10:00:00-00:00"),
 		e("allowed-address-pairs", "Allowed Address Pairs", "Provides allowed address pairs", "2013-07-23T10:00:00-00:00"),
 		e("availability_zone", "Availability Zone", "The availability zone extension.", "2015-01-01T10:00:00-00:00"),

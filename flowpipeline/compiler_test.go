@@ -97,6 +97,7 @@ func (w *world) drawHost(t *rapid.T, n int) {
 func (w *world) drawNetwork(t *rapid.T, n int) {
 	net := &signalbox.Network{ID: id("network", n), Key: signalbox.NetworkKey(n + 1), AdminStateUp: mostly(t, "up"),
 		MTU: rapid.SampledFrom([]int{0, 1400, 1450, 1500}).Draw(t, "mtu")}
+	net.IPv4Scope = drawScope(t)
 	net.Segment.Type = rapid.SampledFrom([]signalbox.NetworkType{signalbox.Local, signalbox.Flat, signalbox.VLAN,
 		signalbox.GRE, signalbox.VXLAN, signalbox.VXLAN}).Draw(t, "type")
 	switch number := uint32(100*n + rapid.IntRange(1, 2).Draw(t, "segment")); {
@@ -109,6 +110,24 @@ func (w *world) drawNetwork(t *rapid.T, n int) {
 	}
 	w.networks[net.ID] = net
 	w.c.Facts.Apply(&signalbox.Delta{Networks: []signalbox.Network{*net}})
+}
+
+// drawScope draws an address scope, or none.
+func drawScope(t *rapid.T) uuid.UUID {
+	if n := rapid.IntRange(0, 2).Draw(t, "scope"); n > 0 {
+		return id("address_scope", n)
+	}
+	return uuid.Nil
+}
+
+// rescope puts a network into another address scope, and changes nothing else of it.
+func (w *world) rescope(t *rapid.T, n int) {
+	if old := w.networks[id("network", n)]; old != nil {
+		net := *old
+		net.IPv4Scope = drawScope(t)
+		w.networks[net.ID] = &net
+		w.c.Facts.Apply(&signalbox.Delta{Networks: []signalbox.Network{net}})
+	}
 }
 
 func (w *world) drawSubnet(t *rapid.T, network, version int) {
@@ -534,7 +553,7 @@ func (w *world) change(t *rapid.T) {
 	floating := rapid.IntRange(0, worldFloating-1).Draw(t, "floating")
 	neighbour := rapid.IntRange(0, worldOutside-1).Draw(t, "neighbour")
 	group := rapid.IntRange(0, worldGroups-1).Draw(t, "group")
-	switch rapid.IntRange(0, 58).Draw(t, "change") {
+	switch rapid.IntRange(0, 61).Draw(t, "change") {
 	case 0:
 		w.drawHost(t, host)
 	case 1, 2:
@@ -594,6 +613,8 @@ func (w *world) change(t *rapid.T) {
 	case 47:
 		delete(w.groups, id("security_group", group))
 		w.c.Facts.Apply(w.delta())
+	case 48, 49, 50:
+		w.rescope(t, network)
 	default:
 		w.drawPort(t, port)
 	}
@@ -801,6 +822,28 @@ func TestWhatFlowsAreNotMadeOfCompilesNothing(t *testing.T) {
 	}
 	if c.Facts.Port(p.ID).Name != "other" || c.Facts.Network(n.ID).MTU != 1400 || !c.Facts.Host(h.ID).Managed || len(c.Facts.Subnet(s.ID).DNSServers) != 1 {
 		t.Error("the new rows are not kept")
+	}
+}
+
+func TestANetworksScopeConcernsItsRoutersAlone(t *testing.T) {
+	w := loadTopology(t, "testdata/traces/scopes.txt")
+	c := w.compile()
+	n := *w.network["red"]
+	n.IPv4Scope = w.network["ext"].IPv4Scope
+	c.Facts.Apply(&signalbox.Delta{Networks: []signalbox.Network{n}})
+	changes := c.Step()
+	if len(changes) != 2 {
+		t.Errorf("%d hosts change, and two route there", len(changes))
+	}
+	for host, ch := range changes {
+		for u := range ch.Units {
+			if (u.Kind != RouterUnit && u.Kind != GatewayUnit) || u.ID != idOf("router", "main") {
+				t.Errorf("%v of %s is compiled", u, w.names[host])
+			}
+		}
+		if len(ch.Adds) == 0 || len(ch.Deletes) == 0 {
+			t.Errorf("%s is to add %d and delete %d", w.names[host], len(ch.Adds), len(ch.Deletes))
+		}
 	}
 }
 

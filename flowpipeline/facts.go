@@ -85,6 +85,7 @@ const (
 	factInterfaces                          // which interfaces of a switch nobody knows
 	factInterface                           // one interface of a switch
 	factMTU                                 // a network's MTU
+	factScope                               // a network's IPv4 address scope
 	factRouter                              // a router's row
 	factEnds                                // which interfaces a router has
 	factJoined                              // which routers have an interface or a gateway on a network
@@ -195,6 +196,7 @@ func (f *Facts) Drop(ref signalbox.Ref) {
 	case signalbox.KindNetwork:
 		if n := f.networks[ref.ID]; n != nil {
 			f.changed(Fact{kind: factMTU, id: ref.ID})
+			f.changed(Fact{kind: factScope, id: ref.ID})
 			if f.nets[n.Key] == n.ID {
 				delete(f.nets, n.Key)
 			}
@@ -254,9 +256,13 @@ func (f *Facts) SetHost(h *signalbox.Host) {
 
 // SetNetwork takes a network's row.
 func (f *Facts) SetNetwork(n *signalbox.Network) {
-	f.nets[n.Key] = n.ID // which the database never changes
-	if old := f.networks[n.ID]; old == nil || old.MTU != n.MTU {
-		f.changed(Fact{kind: factMTU, id: n.ID}) // by itself: routers alone read it
+	f.nets[n.Key] = n.ID    // which the database never changes
+	old := f.networks[n.ID] // what routers alone read changes by itself
+	if old == nil || old.MTU != n.MTU {
+		f.changed(Fact{kind: factMTU, id: n.ID})
+	}
+	if old == nil || old.IPv4Scope != n.IPv4Scope {
+		f.changed(Fact{kind: factScope, id: n.ID})
 	}
 	set(f, f.networks, factNetwork, n.ID, n, func(a, b *signalbox.Network) bool {
 		return a.Key == b.Key && a.AdminStateUp == b.AdminStateUp && a.Segment == b.Segment

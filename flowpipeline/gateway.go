@@ -92,10 +92,9 @@ func compileGateway(u Unit, r *Reader) Compiled {
 			arriveAtRouter(d, &rt, ip)
 		}
 		if rt.Gateway.EnableSNAT {
-			translateByGateway(d, &rt)
+			translateByGateway(d, r, &rt)
 		} else {
-			arrivePlain(d, &rt)
-			leavePlain(d, &rt)
+			passByGateway(d, r, &rt)
 		}
 		departOutside(d, 100, flow.Match{rt.has()}, rt.out, mac)
 	}
@@ -104,8 +103,9 @@ func compileGateway(u Unit, r *Reader) Compiled {
 }
 
 // translateByGateway lets what is inside go out from the router's first outer address, and lets the answers in. Those to
-// what still goes out from another one come in too.
-func translateByGateway(d *draft, rt *router) {
+// what still goes out from another one come in too. Networks of the external one's address scope need that not: they go
+// out and are come into as they are.
+func translateByGateway(d *draft, r *Reader, rt *router) {
 	for i, ip := range rt.out.addrs {
 		answerInward(d, rt, ip)
 		letInAnswers(d, rt, ip)
@@ -114,6 +114,50 @@ func translateByGateway(d *draft, rt *router) {
 			letOutByGateway(d, rt, ip)
 		}
 	}
+	same, other := rt.byScope(r)
+	if r.Scope(rt.out.network) == uuid.Nil || len(same) == 0 {
+		return
+	}
+	arrivePlain(d, rt, len(other) > 0)
+	leaveAgain(d, rt)
+	for _, e := range same {
+		leaveAsIs(d, rt, e)
+	}
+	for _, e := range other {
+		keepOut(d, rt, e)
+	}
+	if len(rt.out.addrs) == 0 {
+		return
+	}
+	for _, id := range r.FloatingOf(rt.ID) {
+		if ip := r.FloatingIP(id); ip.Addr.Is4() {
+			leaveToFloating(d, rt, rt.out.addrs[0], ip.Addr)
+		}
+	}
+}
+
+// passByGateway lets out and in, with SNAT off, what is of the external network's address scope.
+func passByGateway(d *draft, r *Reader, rt *router) {
+	_, other := rt.byScope(r)
+	arrivePlain(d, rt, len(other) > 0)
+	leavePlain(d, rt)
+	for _, e := range other {
+		stayInside(d, rt, e)
+		keepOut(d, rt, e)
+	}
+}
+
+// byScope is an interface on each network of the external one's address scope, and one on each of the others.
+func (rt *router) byScope(r *Reader) (same, other []end) {
+	outer := r.Scope(rt.out.network)
+	for _, e := range rt.onNetworks() {
+		if r.Scope(e.NetworkID) == outer {
+			same = append(same, e)
+		} else {
+			other = append(other, e)
+		}
+	}
+	return same, other
 }
 
 // compileFloating makes a floating IP's flows on the host that translates it.

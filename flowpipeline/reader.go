@@ -55,6 +55,15 @@ func (r *Reader) MTU(network uuid.UUID) int {
 	return 0
 }
 
+// Scope is the address scope of a network's IPv4 addresses; Nil: the one without a name, or there is no such network.
+func (r *Reader) Scope(network uuid.UUID) uuid.UUID {
+	r.note(Fact{kind: factScope, id: network})
+	if n := r.facts.networks[network]; n != nil {
+		return n.IPv4Scope
+	}
+	return uuid.Nil
+}
+
 // Router is a router's row, or nil. Only its key, its admin state, its routes and its gateway may be read: other
 // columns change unseen.
 func (r *Reader) Router(id uuid.UUID) *signalbox.Router {
@@ -116,6 +125,18 @@ func (r *Reader) FloatingAt(host, router uuid.UUID) []uuid.UUID {
 	var out []uuid.UUID
 	for id := range r.facts.outside.floatingOf[router] {
 		if r.facts.outside.seats[id].host == host {
+			out = append(out, id)
+		}
+	}
+	return sortedIDs(slices.Values(out))
+}
+
+// FloatingOf is a router's floating IPs that any host translates, in the order of their ids.
+func (r *Reader) FloatingOf(router uuid.UUID) []uuid.UUID {
+	r.note(Fact{kind: factTranslated, id: router})
+	var out []uuid.UUID
+	for id := range r.facts.outside.floatingOf[router] {
+		if r.facts.outside.seats[id].host != uuid.Nil {
 			out = append(out, id)
 		}
 	}

@@ -40,7 +40,7 @@ var (
 	// nexthop. Before that, router has it in hand while it turns an echo round.
 	NextHop = flow.Subfield{Field: flow.Reg6, Off: 0, Len: 32}
 	// Plain is the address that the packet had before conntrack was to translate it: outer where it comes in
-	// (arrival to inside), inner where it goes out (exit to outward).
+	// (arrival to size, where 0 says that it came in as it is), inner where it goes out (exit to outward).
 	Plain = flow.Subfield{Field: flow.Reg8, Off: 0, Len: 32}
 	// Egress is the network that the packet is routed to: its signalbox.NetworkKey; Network stays the one
 	// that it came from, until it departs. From routing to departure, or to the packet-in.

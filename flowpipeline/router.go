@@ -131,6 +131,7 @@ func compileRouter(u Unit, r *Reader) Compiled {
 	subnets := rt.subnets(r)
 	receive(d, &rt, subnets)
 	route(d, &rt, subnets)
+	keepApart(d, r, &rt)
 	checkSizes(d, r, &rt)
 	depart(d, &rt, u.Host)
 	leaveToGatewayHost(d, r, &rt, u.Host)

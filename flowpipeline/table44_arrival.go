@@ -2,6 +2,7 @@ package flowpipeline
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -15,8 +16,9 @@ import (
 // Leaves:  Plain, the outer address; Larger, where what it stands for is on a network that the packet does not
 //          fit into. NextHop is in hand while an echo is turned round.
 // Onwards: what is for an outer address to inward. A ping of the router's own turns into its reply, and goes back to
-//          switching: it needs no route. With SNAT off, what is for the networks inside goes to router as it is. What
-//          has no TTL left to refusal, before any address is changed: the sender is to recognise its packet.
+//          switching: it needs no route. With SNAT off, or where networks inside are of the outside's address scope, what is
+//          for these goes to router as it is. What has no TTL left to refusal, before any address is changed: the sender is to
+//          recognise its packet.
 
 const (
 	arrivalExpired = 300
@@ -65,7 +67,12 @@ func arriveAtFloating(d *draft, r *Reader, rt *router, ip *signalbox.FloatingIP,
 	d.add(TableArrival, arrivalOuter, rt.to(ip.Addr), "is for "+ip.Addr.String(), append(actions, flow.Goto{Table: TableInward})...)
 }
 
-// arrivePlain lets in, with SNAT off, what is for the networks inside.
-func arrivePlain(d *draft, rt *router) {
-	d.add(TableArrival, arrivalPlain, flow.Match{rt.has(), isIPv4()}, "comes in with its own address", flow.Goto{Table: TableRouter})
+// arrivePlain lets in what is for the networks inside that leave as they are. Where others are to be kept from that, Plain says
+// that it has come so: before this router another may have had the packet.
+func arrivePlain(d *draft, rt *router, apart bool) {
+	actions := []flow.Action{flow.Goto{Table: TableRouter}}
+	if apart {
+		actions = slices.Insert(actions, 0, flow.Action(flow.Load{Dst: Plain, Value: flow.Num(0)}))
+	}
+	d.add(TableArrival, arrivalPlain, flow.Match{rt.has(), isIPv4()}, "comes in with its own address", actions...)
 }

@@ -36,7 +36,8 @@ import (
 //	rule web ingress tcp 80 90 v4 10.0.0.0/24   protocol, ports or type and code, family, remote; "-": any, @web: a group
 //	member vm1 web                              and more groups
 //
-// A line that ends in "down" has admin_state_up false, a network's that ends in "mtu 1400" an MTU. Addresses
+// A line that ends in "down" has admin_state_up false, a network's that ends in "mtu 1400" an MTU, and before that in "scope plant"
+// an address scope. Addresses
 // are joined by commas, "-" is none; a port without "on" is not bound. Keys are given out in the order of
 // lines: networks, routers, groups and rules from 0x1, ports from 0x11. Bound ports have zones, 0x8000 and their key. Host a has MAC 0e:00:00:00:00:01, and so on. The
 // router's interface on blue is a port called main-blue, its gateway main-ext; a floating IP and its own port are called
@@ -124,6 +125,9 @@ func (w *topology) read(words []string) (err error) {
 		n := &signalbox.Network{ID: idOf("network", name), Key: signalbox.NetworkKey(len(w.network) + 1), AdminStateUp: up}
 		if i := len(words) - 2; words[i] == "mtu" {
 			n.MTU, words = int(number(words[i+1])), words[:i]
+		}
+		if i := len(words) - 2; words[i] == "scope" {
+			n.IPv4Scope, words = idOf("scope", words[i+1]), words[:i]
 		}
 		n.Segment.Type = signalbox.NetworkType(words[2])
 		if n.Segment.Type.OnPhysical() {

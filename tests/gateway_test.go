@@ -25,6 +25,7 @@ func TestGateways(t *testing.T) {
 	w.script(t, "from a VLAN to a VLAN outside", func(s *script) { goesOut(s, s.taggedInternet(), signalbox.VLAN) })
 	w.script(t, "tenants with the same addresses go out by their own", twinsGoOut)
 	w.script(t, "without SNAT addresses stay as they are", plainRouting)
+	w.script(t, "address scopes are kept apart, and the outside's is not translated", scopesApart)
 	w.script(t, "errors from outside find the guest that caused them", errorsFindTheirWay)
 	w.script(t, "a peer's new MAC is followed", peerChangesMAC)
 	w.script(t, "a cleared gateway leaves nothing", gatewayCleared)

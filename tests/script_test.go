@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -130,6 +131,7 @@ type script struct {
 	routers  []*router
 	floating []testbed.FloatingIP
 	groups   []string      // ids of security groups
+	origins  [][2]string   // address scopes and subnet pools, by name in the URL and id
 	machines []*testbed.VM // of the world outside
 	counter  int
 }
@@ -186,6 +188,9 @@ func (s *script) clean() {
 	}
 	for _, n := range s.nets {
 		errs = append(errs, s.box.API.Delete(ctx, "network", n.ID))
+	}
+	for _, of := range slices.Backward(s.origins) {
+		errs = append(errs, s.box.API.Delete(ctx, of[0], of[1]))
 	}
 	if err := errors.Join(errs...); err != nil {
 		s.Errorf("clean up: %v", err)

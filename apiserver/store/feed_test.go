@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"reflect"
 	"sync"
@@ -218,6 +219,39 @@ func TestFollowerIsToldOfEveryKindOfChange(t *testing.T) {
 	if v.fulls != 1 {
 		t.Errorf("%d whole views, 1 was enough", v.fulls)
 	}
+}
+
+// A network's address scope is what its subnets' pools say, and no row of its own.
+func TestFollowerIsToldOfAddressScopes(t *testing.T) {
+	l := newLab(t)
+	v := l.follow()
+	n := l.network()
+	k := &signalbox.AddressScope{ID: uuid.New(), ProjectID: "p1", IPVersion: 4}
+	pool := &signalbox.SubnetPool{ID: uuid.New(), ProjectID: "p1", Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")},
+		MinPrefixLen: 8, DefaultPrefixLen: 24, MaxPrefixLen: 32, Quota: signalbox.NoQuota, AddressScopeID: k.ID}
+	sub := &signalbox.Subnet{ID: uuid.New(), NetworkID: n.ID, ProjectID: "p1", CIDR: netip.MustParsePrefix("10.0.0.0/24"), SubnetPoolID: pool.ID}
+	l.write(func(tx *store.Tx) error {
+		return errors.Join(tx.InsertAddressScope(l.ctx, k), tx.InsertSubnetPool(l.ctx, pool))
+	})
+	in := func(what string, scope uuid.UUID, change func(tx *store.Tx) error) {
+		t.Helper()
+		l.write(change)
+		v.await(what, func() bool { return v.networks[n.ID].IPv4Scope == scope })
+		v.awaitTables()
+	}
+	in("a subnet is cut", k.ID, func(tx *store.Tx) error { return tx.InsertSubnet(l.ctx, sub) })
+	in("the pool leaves the scope", uuid.Nil, func(tx *store.Tx) error {
+		pool.AddressScopeID = uuid.Nil
+		return tx.UpdateSubnetPool(l.ctx, pool)
+	})
+	in("it enters one", k.ID, func(tx *store.Tx) error {
+		pool.AddressScopeID = k.ID
+		return tx.UpdateSubnetPool(l.ctx, pool)
+	})
+	in("the subnet is gone", uuid.Nil, func(tx *store.Tx) error { return tx.DeleteSubnet(l.ctx, sub.ID) })
+	sub.SubnetPoolID = uuid.Nil
+	in("one of no pool", uuid.Nil, func(tx *store.Tx) error { return tx.InsertSubnet(l.ctx, sub) })
+	in("it is given to the pool", k.ID, func(tx *store.Tx) error { return tx.MoveToPool(l.ctx, sub.ID, pool.ID) })
 }
 
 // The transaction whose change row has the lower number commits last.

@@ -115,6 +115,18 @@ type (
 		RouterID  string `json:"router_id,omitempty"`
 		Status    string `json:"status,omitempty"`
 	}
+	// AddressScope and SubnetPool are where addresses come from.
+	AddressScope struct {
+		ID        string `json:"id,omitempty"`
+		Name      string `json:"name,omitempty"`
+		IPVersion int    `json:"ip_version,omitempty"`
+	}
+	SubnetPool struct {
+		ID       string   `json:"id,omitempty"`
+		Name     string   `json:"name,omitempty"`
+		Prefixes []string `json:"prefixes,omitempty"`
+		ScopeID  string   `json:"address_scope_id,omitempty"`
+	}
 	// Pair is an address, or a block, that a port may use; without a MAC, with its own.
 	Pair struct {
 		MAC  string `json:"mac_address,omitempty"`
@@ -245,6 +257,21 @@ func (a *API) CreateSecurityGroup(ctx context.Context, g SecurityGroup) (Securit
 // CreateRule makes a rule of a security group.
 func (a *API) CreateRule(ctx context.Context, r Rule) (Rule, error) {
 	return createAt(ctx, a, "security_group_rule", "security-group-rules", r)
+}
+
+// CreateAddressScope makes an address scope.
+func (a *API) CreateAddressScope(ctx context.Context, k AddressScope) (AddressScope, error) {
+	return createAt(ctx, a, "address_scope", "address-scopes", k)
+}
+
+// CreateSubnetPool makes a subnet pool.
+func (a *API) CreateSubnetPool(ctx context.Context, p SubnetPool) (SubnetPool, error) {
+	return create(ctx, a, "subnetpool", p)
+}
+
+// Onboard gives a network's subnets to a pool.
+func (a *API) Onboard(ctx context.Context, pool, network string) error {
+	return call(ctx, a.http, http.MethodPut, a.base+"/v2.0/subnetpools/"+pool+"/onboard_network_subnets", map[string]string{"network_id": network}, nil)
 }
 
 // createAt makes what is called otherwise in its URL.
