@@ -183,11 +183,13 @@ func (h *Host) addressUnderlay(ctx context.Context) error {
 // Join makes the host the controller's, in an operator's words. Only the back-off is a lab's: scripts restart
 // the controller every few seconds, and should not wait eight more each time.
 func (h *Host) Join(ctx context.Context, m Manager) error {
+	if m != NoManager { // before the controller hears of the host: it dials then, and again only seconds later
+		if _, err := h.Vsctl(ctx, "set-manager", string(m)); err != nil {
+			return err
+		}
+	}
 	_, err := h.Vsctl(ctx, "set-controller", "br-int", fmt.Sprintf("tcp:%s:%d", ControllerIP, OpenFlowPort),
 		"--", "set", "controller", "br-int", "max_backoff=1000")
-	if err == nil && m != NoManager {
-		_, err = h.Vsctl(ctx, "set-manager", string(m))
-	}
 	return err
 }
 
