@@ -173,17 +173,5 @@ func holds(p *signalbox.Port, a netip.Addr) bool {
 	return false
 }
 
-// checksum is the Internet checksum (RFC 1071) of bytes whose own checksum field is zero.
-func checksum(b []byte) uint16 {
-	var sum uint32
-	for ; len(b) >= 2; b = b[2:] {
-		sum += uint32(binary.BigEndian.Uint16(b))
-	}
-	if len(b) == 1 {
-		sum += uint32(b[0]) << 8
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
-}
+// checksum is the Internet checksum of bytes whose own checksum field is zero.
+func checksum(b []byte) uint16 { return ^signalbox.ChecksumFold(signalbox.ChecksumSum(b, 0)) }

@@ -110,14 +110,14 @@ func parsed(t testing.TB, frame []byte) (to netip.Addr, m *dhcpv4.DHCPv4) {
 	if packet[0] != 0x45 || packet[8] != 64 || packet[9] != 17 || int(binary.BigEndian.Uint16(packet[2:])) != len(packet) {
 		t.Errorf("IP header % x", packet[:20])
 	}
-	if fold(sum(packet[:20], 0)) != 0xffff {
+	if signalbox.ChecksumFold(signalbox.ChecksumSum(packet[:20], 0)) != 0xffff {
 		t.Error("the IP checksum is wrong")
 	}
 	udp := packet[20:]
 	if binary.BigEndian.Uint16(udp[0:]) != 67 || binary.BigEndian.Uint16(udp[2:]) != 68 || int(binary.BigEndian.Uint16(udp[4:])) != len(udp) {
 		t.Errorf("UDP header % x", udp[:8])
 	}
-	if binary.BigEndian.Uint16(udp[6:]) == 0 || fold(sum(udp, pseudoHeader(packet[12:20], len(udp)))) != 0xffff {
+	if binary.BigEndian.Uint16(udp[6:]) == 0 || signalbox.ChecksumFold(signalbox.ChecksumSum(udp, pseudoHeader(packet[12:20], len(udp)))) != 0xffff {
 		t.Error("the UDP checksum is wrong")
 	}
 	m, err := dhcpv4.FromBytes(udp[8:])
@@ -427,7 +427,7 @@ func TestDamagedFramesAreMalformed(t *testing.T) {
 		return damage(func(b []byte) []byte {
 			copy(b[at:], values)
 			copy(b[24:], []byte{0, 0})
-			binary.BigEndian.PutUint16(b[24:], ^fold(sum(b[14:34], 0)))
+			binary.BigEndian.PutUint16(b[24:], ^signalbox.ChecksumFold(signalbox.ChecksumSum(b[14:34], 0)))
 			return b
 		})
 	}
@@ -460,7 +460,7 @@ func TestDamagedFramesAreMalformed(t *testing.T) {
 		"an option beyond the end":       {damage(func(b []byte) []byte { copy(b[40:], []byte{0, 0}); b[283] = 200; return b }), Malformed},
 		"no UDP checksum":                {set(40, 0, 0), Offered},
 		"a UDP checksum left to the NIC": {damage(func(b []byte) []byte {
-			binary.BigEndian.PutUint16(b[40:], fold(pseudoHeader(b[26:34], len(b)-34)))
+			binary.BigEndian.PutUint16(b[40:], signalbox.ChecksumFold(pseudoHeader(b[26:34], len(b)-34)))
 			return b
 		}), Offered},
 		"padding behind the packet": {append(bytes.Clone(good), make([]byte, 40)...), Offered},

@@ -43,7 +43,7 @@ func parseFrame(frame []byte) (d datagram, outcome Outcome, ok bool) {
 		return d, Malformed, false
 	}
 	header, total := int(packet[0]&15)*4, int(binary.BigEndian.Uint16(packet[2:]))
-	if header < ipv4Header || total < header || total > len(packet) || fold(sum(packet[:header], 0)) != 0xffff {
+	if header < ipv4Header || total < header || total > len(packet) || signalbox.ChecksumFold(signalbox.ChecksumSum(packet[:header], 0)) != 0xffff {
 		return d, Malformed, false
 	}
 	if packet[9] != protocolUDP {
@@ -73,7 +73,7 @@ func parseFrame(frame []byte) (d datagram, outcome Outcome, ok bool) {
 func checksumStands(addresses, segment []byte) bool {
 	said := binary.BigEndian.Uint16(segment[6:])
 	pseudo := pseudoHeader(addresses, len(segment))
-	return said == 0 || fold(sum(segment, pseudo)) == 0xffff || said == fold(pseudo)
+	return said == 0 || signalbox.ChecksumFold(signalbox.ChecksumSum(segment, pseudo)) == 0xffff || said == signalbox.ChecksumFold(pseudo)
 }
 
 // buildFrame is the inverse of parseFrame, from port 67 to port 68.
@@ -93,14 +93,14 @@ func buildFrame(d datagram) []byte {
 	src, dst := d.src.As4(), d.dst.As4()
 	copy(packet[12:], src[:])
 	copy(packet[16:], dst[:])
-	binary.BigEndian.PutUint16(packet[10:], ^fold(sum(packet[:ipv4Header], 0)))
+	binary.BigEndian.PutUint16(packet[10:], ^signalbox.ChecksumFold(signalbox.ChecksumSum(packet[:ipv4Header], 0)))
 
 	segment := packet[ipv4Header:]
 	binary.BigEndian.PutUint16(segment[0:], serverPort)
 	binary.BigEndian.PutUint16(segment[2:], clientPort)
 	binary.BigEndian.PutUint16(segment[4:], uint16(length))
 	copy(segment[udpHeader:], d.payload)
-	checksum := ^fold(sum(segment, pseudoHeader(packet[12:20], length)))
+	checksum := ^signalbox.ChecksumFold(signalbox.ChecksumSum(segment, pseudoHeader(packet[12:20], length)))
 	if checksum == 0 {
 		checksum = 0xffff // 0 would say that there is none
 	}
@@ -108,27 +108,8 @@ func buildFrame(d datagram) []byte {
 	return frame
 }
 
-// sum adds b as 16-bit words to the Internet checksum's running sum (RFC 1071).
-func sum(b []byte, acc uint32) uint32 {
-	for len(b) >= 2 {
-		acc += uint32(b[0])<<8 | uint32(b[1])
-		b = b[2:]
-	}
-	if len(b) == 1 {
-		acc += uint32(b[0]) << 8
-	}
-	return acc
-}
-
-func fold(acc uint32) uint16 {
-	for acc > 0xffff {
-		acc = acc>>16 + acc&0xffff
-	}
-	return uint16(acc)
-}
-
 func pseudoHeader(addresses []byte, length int) uint32 {
-	return sum(addresses, protocolUDP+uint32(length))
+	return signalbox.ChecksumSum(addresses, protocolUDP+uint32(length))
 }
 
 func addr4(b []byte) netip.Addr { return netip.AddrFrom4([4]byte(b[:4])) }

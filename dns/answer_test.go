@@ -104,8 +104,8 @@ func received(t testing.TB, frames [][]byte) *miekg.Msg {
 	}
 	packet := f[ethernetHeader:]
 	udp := packet[ipv4Header:]
-	if !bytes.Equal(packet[12:20], []byte{10, 0, 0, 2, 10, 0, 0, 3}) || fold(sum(packet[:ipv4Header], 0)) != 0xffff ||
-		fold(sum(udp, sum(packet[12:20], protocolUDP+uint32(len(udp))))) != 0xffff ||
+	if !bytes.Equal(packet[12:20], []byte{10, 0, 0, 2, 10, 0, 0, 3}) || signalbox.ChecksumFold(signalbox.ChecksumSum(packet[:ipv4Header], 0)) != 0xffff ||
+		signalbox.ChecksumFold(signalbox.ChecksumSum(udp, signalbox.ChecksumSum(packet[12:20], protocolUDP+uint32(len(udp))))) != 0xffff ||
 		binary.BigEndian.Uint16(udp) != serverPort || binary.BigEndian.Uint16(udp[2:]) != 40000 || int(binary.BigEndian.Uint16(udp[4:])) != len(udp) {
 		t.Errorf("headers % x", packet[:ipv4Header+udpHeader])
 	}
@@ -345,7 +345,7 @@ func TestDamagedPacketsAreMalformed(t *testing.T) {
 	mended := func(at int, values ...byte) []byte {
 		b := set(at, values...)
 		copy(b[24:], []byte{0, 0})
-		binary.BigEndian.PutUint16(b[24:], ^fold(sum(b[14:34], 0)))
+		binary.BigEndian.PutUint16(b[24:], ^signalbox.ChecksumFold(signalbox.ChecksumSum(b[14:34], 0)))
 		return b
 	}
 	for name, frame := range map[string][]byte{
@@ -360,7 +360,7 @@ func TestDamagedPacketsAreMalformed(t *testing.T) {
 		}
 	}
 	partial := bytes.Clone(good)
-	binary.BigEndian.PutUint16(partial[40:], fold(sum(partial[26:34], protocolUDP+uint32(len(partial)-34))))
+	binary.BigEndian.PutUint16(partial[40:], signalbox.ChecksumFold(signalbox.ChecksumSum(partial[26:34], protocolUDP+uint32(len(partial)-34))))
 	for name, frame := range map[string][]byte{"no UDP checksum": set(40, 0, 0), "one left to the NIC": partial, "padding": append(bytes.Clone(good), make([]byte, 40)...)} {
 		if _, _, outcome := Read(frame, cookies, noon); outcome != Asked {
 			t.Errorf("%s: %v", name, outcome)
@@ -545,7 +545,7 @@ func answerAny(t *testing.T, frame []byte) {
 		frames = r.Frames(facts(), answers)
 	}
 	for _, f := range frames {
-		if fold(sum(f[ethernetHeader:ethernetHeader+ipv4Header], 0)) != 0xffff || len(f) > ethernetHeader+1450 {
+		if signalbox.ChecksumFold(signalbox.ChecksumSum(f[ethernetHeader:ethernetHeader+ipv4Header], 0)) != 0xffff || len(f) > ethernetHeader+1450 {
 			t.Errorf("a frame of %d bytes: % x", len(f), f)
 		}
 	}

@@ -39,7 +39,7 @@ func parsePacket(frame []byte) (p peer, payload []byte, ok bool) {
 	p.serverMAC, p.mac = signalbox.MAC(frame[0:6]), signalbox.MAC(frame[6:12])
 	packet := frame[ethernetHeader:]
 	header, total := int(packet[0]&15)*4, int(binary.BigEndian.Uint16(packet[2:]))
-	if packet[0]>>4 != 4 || header < ipv4Header || total < header || total > len(packet) || fold(sum(packet[:header], 0)) != 0xffff ||
+	if packet[0]>>4 != 4 || header < ipv4Header || total < header || total > len(packet) || signalbox.ChecksumFold(signalbox.ChecksumSum(packet[:header], 0)) != 0xffff ||
 		binary.BigEndian.Uint16(packet[6:])&fragmentMask != 0 {
 		return p, nil, false
 	}
@@ -73,8 +73,8 @@ func parseUDP(addresses, b []byte) (payload []byte, ok bool) {
 // checksumStands reports whether a checksum is right, or left to hardware: a virtual NIC's driver puts the pseudo-header's sum
 // there for a device that is not there to finish it.
 func checksumStands(addresses, b []byte, protocol uint32, said uint16) bool {
-	pseudo := sum(addresses, protocol+uint32(len(b)))
-	return fold(sum(b, pseudo)) == 0xffff || said == fold(pseudo)
+	pseudo := signalbox.ChecksumSum(addresses, protocol+uint32(len(b)))
+	return signalbox.ChecksumFold(signalbox.ChecksumSum(b, pseudo)) == 0xffff || said == signalbox.ChecksumFold(pseudo)
 }
 
 // datagram is a UDP packet to the peer.
@@ -83,7 +83,7 @@ func (p *peer) datagram(payload []byte) []byte {
 	binary.BigEndian.PutUint16(b[0:], serverPort)
 	binary.BigEndian.PutUint16(b[2:], p.port)
 	binary.BigEndian.PutUint16(b[4:], uint16(len(b)))
-	checksum := ^fold(sum(b, p.pseudoHeader(protocolUDP, len(b))))
+	checksum := ^signalbox.ChecksumFold(signalbox.ChecksumSum(b, p.pseudoHeader(protocolUDP, len(b))))
 	if checksum == 0 {
 		checksum = 0xffff // 0 would say that there is none
 	}
@@ -105,31 +105,12 @@ func (p *peer) packet(protocol byte, header int, payload []byte) (frame, inside 
 	src, dst := p.server.As4(), p.addr.As4()
 	copy(packet[12:], src[:])
 	copy(packet[16:], dst[:])
-	binary.BigEndian.PutUint16(packet[10:], ^fold(sum(packet[:ipv4Header], 0)))
+	binary.BigEndian.PutUint16(packet[10:], ^signalbox.ChecksumFold(signalbox.ChecksumSum(packet[:ipv4Header], 0)))
 	copy(packet[ipv4Header+header:], payload)
 	return frame, packet[ipv4Header:]
 }
 
 func (p *peer) pseudoHeader(protocol uint32, length int) uint32 {
 	src, dst := p.server.As4(), p.addr.As4()
-	return sum(dst[:], sum(src[:], protocol+uint32(length)))
-}
-
-// sum adds b as 16-bit words to the Internet checksum's running sum (RFC 1071).
-func sum(b []byte, acc uint32) uint32 {
-	for len(b) >= 2 {
-		acc += uint32(b[0])<<8 | uint32(b[1])
-		b = b[2:]
-	}
-	if len(b) == 1 {
-		acc += uint32(b[0]) << 8
-	}
-	return acc
-}
-
-func fold(acc uint32) uint16 {
-	for acc > 0xffff {
-		acc = acc>>16 + acc&0xffff
-	}
-	return uint16(acc)
+	return signalbox.ChecksumSum(dst[:], signalbox.ChecksumSum(src[:], protocol+uint32(length)))
 }

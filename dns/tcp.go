@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"time"
+
+	"github.com/signalbox-sdn/signalbox"
 )
 
 // TCP without a connection's state: whatever a VM does, nothing is kept for it. Our first sequence number is a cookie over the
@@ -182,6 +184,6 @@ func (p *peer) segment(seq uint32, flags byte, data []byte) []byte {
 		b[20], b[21] = 2, 4 // maximum segment size
 		binary.BigEndian.PutUint16(b[22:], mostSegment)
 	}
-	binary.BigEndian.PutUint16(b[16:], ^fold(sum(b, p.pseudoHeader(protocolTCP, len(b)))))
+	binary.BigEndian.PutUint16(b[16:], ^signalbox.ChecksumFold(signalbox.ChecksumSum(b, p.pseudoHeader(protocolTCP, len(b)))))
 	return frame
 }

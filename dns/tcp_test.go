@@ -7,6 +7,8 @@ import (
 	"time"
 
 	miekg "github.com/miekg/dns"
+
+	"github.com/signalbox-sdn/signalbox"
 )
 
 // conversation is a client's side of a TCP connection.
@@ -28,7 +30,7 @@ func (c *conversation) send(flags byte, data []byte) []byte {
 	binary.BigEndian.PutUint16(b[0:], 40000)
 	binary.BigEndian.PutUint16(b[14:], c.window)
 	copy(b[16:], []byte{0, 0})
-	binary.BigEndian.PutUint16(b[16:], ^fold(sum(b, c.pseudoHeader(protocolTCP, len(b)))))
+	binary.BigEndian.PutUint16(b[16:], ^signalbox.ChecksumFold(signalbox.ChecksumSum(b, c.pseudoHeader(protocolTCP, len(b)))))
 	return f
 }
 
@@ -61,7 +63,7 @@ func heard(t testing.TB, frame []byte) (*segment, []byte) {
 	t.Helper()
 	packet := frame[ethernetHeader:]
 	s, data, ok := parseTCP(packet[12:20], packet[ipv4Header:])
-	if !ok || fold(sum(packet[:ipv4Header], 0)) != 0xffff || binary.BigEndian.Uint16(packet[ipv4Header+2:]) != 40000 {
+	if !ok || signalbox.ChecksumFold(signalbox.ChecksumSum(packet[:ipv4Header], 0)) != 0xffff || binary.BigEndian.Uint16(packet[ipv4Header+2:]) != 40000 {
 		t.Fatalf("% x", packet)
 	}
 	return s, data
