@@ -12,7 +12,6 @@ import (
 )
 
 func TestBinding(t *testing.T) {
-	t.Parallel()
 	settings := testbed.DefaultSettings()
 	settings.NovaURL = "http://" + novaAddress + "/v2.1"
 	w := newWorldAs(t, settings)

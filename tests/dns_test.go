@@ -25,7 +25,6 @@ import (
 const resolverAt = "127.0.0.1:5353"
 
 func TestDNS(t *testing.T) {
-	t.Parallel()
 	settings := testbed.DefaultSettings()
 	settings.DNSServers = []string{resolverAt}
 	w := newWorldAs(t, settings)

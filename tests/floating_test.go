@@ -17,7 +17,6 @@ import (
 )
 
 func TestFloatingIPs(t *testing.T) {
-	t.Parallel()
 	w := newOutsideWorld(t)
 	w.script(t, "reached from outside, on a host that has the external network and on one that has not", func(s *script) {
 		reachedFromOutside(s, s.internet(), signalbox.VXLAN)

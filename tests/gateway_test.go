@@ -19,7 +19,6 @@ import (
 )
 
 func TestGateways(t *testing.T) {
-	t.Parallel()
 	w := newOutsideWorld(t)
 	w.script(t, "guests of every host go out by the router's address", func(s *script) { goesOut(s, s.internet(), signalbox.VXLAN) })
 	w.script(t, "from a VLAN to a VLAN outside", func(s *script) { goesOut(s, s.taggedInternet(), signalbox.VLAN) })

@@ -22,7 +22,6 @@ func guardedSettings() testbed.Settings {
 }
 
 func TestSecurityGroups(t *testing.T) {
-	t.Parallel()
 	w := newOutsideWorldAs(t, guardedSettings())
 	w.script(t, "what no rule allows does not pass, on one host and between two", onlyWhatRulesAllow)
 	w.script(t, "a rule that goes ends what it allowed, and nothing else", ruleGoes)

@@ -21,7 +21,6 @@ var (
 var crossing = []signalbox.NetworkType{signalbox.VLAN, signalbox.GRE, signalbox.VXLAN, signalbox.Flat}
 
 func TestNetworks(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	for _, kind := range crossing {
 		w.script(t, string(kind)+" carries frames between hosts", func(s *script) { carriesFrames(s, kind) })

@@ -18,7 +18,6 @@ import (
 )
 
 func TestEveryFlowIsExplained(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	w.script(t, "cookie by cookie", func(s *script) {
 		for _, kind := range append(crossing, signalbox.Local) {
@@ -179,7 +178,6 @@ func (s *script) operator(args ...string) (string, int) {
 // TestUpLivesThroughKill: `signalbox up`, the one-process way with a private PostgreSQL, is killed under a ping;
 // what it had promised is still there when it comes back, and no packet was lost.
 func TestUpLivesThroughKill(t *testing.T) {
-	t.Parallel()
 	ctx := t.Context()
 	w := &world{}
 	var err error

@@ -14,7 +14,6 @@ import (
 )
 
 func TestPortsSayWhatTheirOwnersLetThem(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	w.script(t, "an address moves between two guests", addressMoves)
 	w.script(t, "an address moves with its MAC", macMoves)

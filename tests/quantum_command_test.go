@@ -24,7 +24,6 @@ import (
 // TestQuantumCommand: the quantum command, as it is built, does and prints what testdata/quantum_session.txt says,
 // of a server that lets everybody in and of one that asks a real Keystone; and Keystone tells it where that one is.
 func TestQuantumCommand(t *testing.T) {
-	t.Parallel()
 	binary := binary(t)
 	quantum := filepath.Join(filepath.Dir(binary), "quantum")
 	session, err := os.ReadFile("testdata/quantum_session.txt")

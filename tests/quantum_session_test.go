@@ -14,7 +14,6 @@ import (
 
 // TestQuantumSession: what Quantum's presentation shows, by the quantum command, on hosts, with a VM that boots by DHCP and an internet outside.
 func TestQuantumSession(t *testing.T) {
-	t.Parallel()
 	w := newWorldAs(t, testbed.SessionSettings())
 	for _, h := range []*testbed.Host{w.h1, w.h2} {
 		if err := h.ConnectExternal(t.Context()); err != nil {

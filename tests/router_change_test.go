@@ -13,7 +13,6 @@ import (
 )
 
 func TestRouterChanges(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	for _, kind := range []signalbox.NetworkType{signalbox.VXLAN, signalbox.VLAN} {
 		w.script(t, "an interface goes and comes on "+string(kind), func(s *script) { interfaceGoes(s, kind) })

@@ -12,7 +12,6 @@ import (
 )
 
 func TestRoutedMTU(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	w.script(t, "the next network takes less", nextTakesLess)
 	w.script(t, "a network between takes less", middleTakesLess)

@@ -12,7 +12,6 @@ import (
 )
 
 func TestRoutes(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	w.script(t, "two routers in a row", twoInARow)
 	w.script(t, "the longest prefix wins", longestPrefix)

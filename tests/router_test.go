@@ -29,7 +29,6 @@ var joined = [][2]signalbox.NetworkType{
 }
 
 func TestRouters(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	for _, kinds := range joined {
 		w.script(t, fmt.Sprintf("%s and %s are joined", kinds[0], kinds[1]), func(s *script) { joinsNetworks(s, kinds) })

@@ -36,8 +36,7 @@ var labs atomic.Int64
 // labName is unique on the machine.
 func labName() string { return fmt.Sprintf("sb%d-%d", os.Getpid(), labs.Add(1)) }
 
-// TestMain builds the commands once, for all worlds. Tests of what neither counts milliseconds nor floods anybody run beside
-// each other: much of a script is waiting for its own switches.
+// TestMain builds the commands once, for all worlds.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "signalbox-commands-")
 	if err != nil {

@@ -16,7 +16,6 @@ import (
 func itoa(n int) string { return strconv.Itoa(n) }
 
 func TestPortsSayOnlyWhatTheyMay(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	w.script(t, "a guest cannot pretend to be another", cannotPretend)
 	w.script(t, "device_owner is no credential", ownerIsNoCredential)
