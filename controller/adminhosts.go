@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -22,11 +23,12 @@ type HostReport struct {
 	TunnelIP     string            `json:"tunnel_ip"`
 	Mappings     map[string]string `json:"bridge_mappings"`
 	Ports        int               `json:"ports"`
-	Role         string            `json:"role"` // of this controller at the switch; one that asks for none is "equal"
+	Role         string            `json:"role"` // of this controller, as the switch says: equal, master or slave, which may not write to it; "" while not connected
 	FlowsWanted  int               `json:"flows_wanted"`
 	Compared     *Compared         `json:"compared,omitempty"`    // what the last read of the whole switch found
 	LastBundle   *Bundle           `json:"last_bundle,omitempty"` // what was sent last
 	Errors       HostErrors        `json:"errors"`
+	Connections  uint64            `json:"connections"`             // since this controller began
 	FlowModsSent uint64            `json:"flow_mods_sent"`          // on this connection
 	InSync       bool              `json:"in_sync"`                 // all that is wanted has been acknowledged
 	Problems     []string          `json:"problems,omitempty"`      // what the host says in OVSDB that makes no sense
@@ -45,6 +47,7 @@ type Bundle struct {
 	At      time.Time `json:"at"` // when it was sent
 	Adds    int       `json:"adds"`
 	Deletes int       `json:"deletes"`
+	Refused int       `json:"refused"`         // flows of it that the switch would not take
 	Seconds float64   `json:"seconds"`         // until the barrier's reply
 	Error   string    `json:"error,omitempty"` // why it is not known to have taken; the switch is read again then
 }
@@ -63,8 +66,8 @@ func (h *host) inSync() bool { return h.synced && h.acked == h.seq }
 func (l *loop) report(h *host) HostReport {
 	r := HostReport{
 		ID: h.row.ID, Name: h.row.Name, DatapathID: h.row.DatapathID.String(),
-		Connected: h.conn != nil, Since: h.since.UTC(), Version: h.version, Mappings: h.row.Mappings,
-		FlowsWanted: l.compiler.Size(h.row.ID), Problems: h.said,
+		Connected: h.conn != nil, Since: h.since.UTC(), Version: cmp.Or(h.version, h.software), Mappings: h.row.Mappings,
+		Connections: h.arrivals, FlowsWanted: l.compiler.Size(h.row.ID), Problems: h.said,
 		InSync: h.inSync() && len(h.refused) == 0, Compared: h.compared, LastBundle: h.bundle,
 		Errors: HostErrors{Bundles: h.broken, Refused: h.turnedDown, Switch: h.complaints.Load(), Disconnects: h.departures},
 	}
@@ -75,7 +78,7 @@ func (l *loop) report(h *host) HostReport {
 		r.TunnelIP = h.row.TunnelIP.String()
 	}
 	if h.conn != nil {
-		r.FlowModsSent, r.Role = h.conn.FlowMods(), "equal"
+		r.FlowModsSent, r.Role = h.conn.FlowMods(), h.conn.Role().String()
 	}
 	for _, v := range h.vifs {
 		if v.port != uuid.Nil {

@@ -179,13 +179,9 @@ func (c *Controller) withCookie(h *host, cookie flow.Cookie) wanted {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	out := wanted{names: map[uuid.UUID]named{}, moment: c.loop.moment(h), whole: true}
-	if !c.loop.compiler.Wants(h.row.ID, cookie) {
-		return out
-	}
-	out.flows = c.loop.compiler.Flows(h.row.ID, func(other flow.Cookie) bool { return other == cookie })
-	for i := range out.flows {
-		id := out.flows[i].Why.ID
-		out.names[id] = c.loop.nameOfObject(id)
+	if f, ok := c.loop.compiler.FlowWith(h.row.ID, cookie); ok {
+		out.flows = []flow.Flow{f}
+		out.names[f.Why.ID] = c.loop.nameOfObject(f.Why.ID)
 	}
 	return out
 }

@@ -2,9 +2,11 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
@@ -37,8 +39,14 @@ type applier struct {
 	greeted   map[netip.Addr]bool // run's own, and unflushed
 	unflushed bool                // the switch has refused a flush
 
-	resent  map[flow.Cookie]uint64 // run's own: see forged
+	resent  map[flow.Cookie]uint64 // run's own: see reading
 	dialect map[flow.Cookie]uint64 // likewise, but read by others under mu
+
+	missed *missed // the loop's: what it has changed since a reading began; nil: there is none
+
+	pause   time.Duration            // run's own: until what has failed is tried again; 0: nothing has
+	retry   <-chan time.Time         // likewise: when that is; nil: nothing is to be
+	refused map[flow.Cookie]struct{} // likewise: flows of which the log says so
 }
 
 func newApplier(c *Controller, h *host, conn *openflow.Conn) *applier {
@@ -121,15 +129,38 @@ func (b *batch) change() openflow.Change {
 	}
 }
 
-// leaveOut takes refused flows out; false if anything but flows was refused.
-func (b *batch) leaveOut(failed []openflow.Failure) bool {
-	for _, f := range failed {
+// leaveOut takes refused flows out, and returns them with what the switch said; none if anything but flows was refused. Where a
+// table is full, what was to come after in it would be refused too, one bundle after the other, and is taken out at once.
+func (b *batch) leaveOut(failed []openflow.Failure) []refusedFlow {
+	full := map[uint8]*openflow.Failure{}
+	var out []refusedFlow
+	for i := range failed {
+		f := &failed[i]
 		if f.Flow == nil {
-			return false
+			return nil
 		}
-		delete(b.adds, f.Cookie)
+		out = append(out, refusedFlow{*f.Flow, f.Err})
+		if e := (*openflow.Error)(nil); errors.As(f.Err, &e) && e.TableFull() {
+			full[f.Flow.Table] = f
+		}
 	}
-	return len(failed) > 0
+	if len(full) > 0 {
+		for _, f := range b.adds {
+			if first := full[f.Table]; first != nil && flow.Compare(*first.Flow, f) < 0 {
+				out = append(out, refusedFlow{f, first.Err})
+			}
+		}
+	}
+	for i := range out {
+		delete(b.adds, out[i].Cookie)
+	}
+	return out
+}
+
+// refusedFlow is a flow that a switch would not take.
+type refusedFlow struct {
+	flow.Flow
+	err error
 }
 
 // add passes a step's difference on; it never waits.
@@ -142,11 +173,9 @@ func (a *applier) add(ch *flowpipeline.Change, seq, change uint64) {
 }
 
 // replace puts a difference in the place of what was pending, which it takes account of.
-func (a *applier) replace(ch *flowpipeline.Change, seq uint64) {
+func (a *applier) replace(b batch) {
 	a.mu.Lock()
-	b := newBatch()
 	b.firstChange, b.lastChange = a.pending.firstChange, a.pending.lastChange
-	b.add(ch, seq)
 	a.pending = b
 	a.mu.Unlock()
 	a.nudge()
@@ -178,6 +207,14 @@ func (a *applier) nudge() {
 	}
 }
 
+// What has failed is tried again after the first of these, then after twice as long, and so on to the last. While flows are
+// refused all else goes on; an error of another kind holds it up, and for errorPause at most.
+const (
+	firstPause = time.Second
+	lastPause  = time.Minute
+	errorPause = 15 * time.Second
+)
+
 // run works until the connection ends.
 func (a *applier) run(ctx context.Context) error {
 	if err := a.conn.WatchFlows(ctx); err != nil {
@@ -189,31 +226,56 @@ func (a *applier) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-a.wake:
+			if a.conn.Role() == openflow.Slave { // another controller writes to this switch
+				continue
+			}
+		case <-a.retry:
+			a.retry = nil
+			a.readAgain()
+			continue
 		}
 		if err := a.turn(ctx); err != nil && ctx.Err() == nil {
 			a.log.Warn("applying flows", "error", err)
 			a.readAgain()
+			a.pause = min(a.longer(), errorPause)
 			select {
 			case <-ctx.Done():
-			case <-time.After(time.Second): // a switch that refuses must not be hammered
+			case <-time.After(a.pause): // a switch that refuses must not be hammered
 			}
 		}
 	}
 }
 
+func (a *applier) longer() time.Duration { return min(max(2*a.pause, firstPause), lastPause) }
+
 // turn does all that is due.
 func (a *applier) turn(ctx context.Context) error {
-	if a.due() {
-		if err := a.readBack(ctx); err != nil {
+	differs, whole := false, a.due()
+	if whole {
+		var err error
+		if differs, err = a.readBack(ctx); err != nil {
 			return err
 		}
 	}
 	b, flushes := a.take()
+	refused := 0
 	if b.seq != 0 {
-		if err := a.send(ctx, &b); err != nil {
+		var err error
+		if refused, err = a.send(ctx, &b); err != nil {
 			return err
 		}
 		a.warm(a.newPeers(b.adds))
+	}
+	switch {
+	case refused > 0:
+		if a.retry == nil {
+			a.pause = a.longer()
+			a.retry = time.After(a.pause)
+		}
+	case differs:
+		a.readAgain() // see that it took
+	case whole:
+		a.pause, a.retry, a.refused = 0, nil, nil
 	}
 	a.flushAll(ctx, flushes)
 	if err := a.announceAll(ctx); err != nil {
@@ -242,104 +304,6 @@ func (a *applier) take() (batch, []flush) {
 	return b, flushes
 }
 
-// readBack reads the switch whole and has the loop put the difference in pending. No bundle of ours is
-// on its way meanwhile, and what the loop compiles meanwhile is part of that difference.
-func (a *applier) readBack(ctx context.Context) error {
-	flows, err := a.conn.Flows(ctx)
-	if err != nil {
-		return err
-	}
-	meters, err := a.conn.Meters(ctx)
-	if err != nil {
-		return err
-	}
-	forged, err := a.forged(ctx, flows)
-	if err != nil {
-		return err
-	}
-	if !a.c.ask(ctx, func(l *loop) { l.compare(a, flows, meters, forged) }) {
-		return ctx.Err()
-	}
-	return nil
-}
-
-// compare puts the difference between what a switch holds and what it is to hold in the applier's hands.
-func (l *loop) compare(a *applier, flows []openflow.Installed, meters []flow.RateLimit, forged map[flow.Cookie]struct{}) {
-	h := a.h
-	if h.applier != a {
-		return
-	}
-	l.settle() // what has changed but is not compiled yet is part of the difference
-	copies := make(map[flow.Cookie]int, len(flows))
-	for _, f := range flows {
-		copies[f.Cookie]++
-	}
-	ch := l.compiler.Difference(h.row.ID, copies, meters, forged)
-	surplus := surplusOf(copies, ch)
-	h.compared = &Compared{At: time.Now().UTC(), Present: len(flows), Differing: len(ch.Adds) + surplus}
-	l.c.metrics.audits.WithLabelValues(h.name()).Inc()
-	if !ch.Empty() && h.synced {
-		l.c.metrics.repairedFlows.WithLabelValues(h.name()).Add(float64(h.compared.Differing))
-		l.c.metrics.repairs.WithLabelValues(h.name()).Inc()
-		l.c.news.say(Event{Kind: "drift", Host: h.name(), What: fmt.Sprintf("mended: %d flows missing or changed, %d surplus", len(ch.Adds), surplus)})
-		l.c.log.Warn("the switch does not hold what it should", "host", h.name(), "missing", len(ch.Adds), "surplus", len(ch.Deletes))
-	}
-	if !h.synced {
-		l.c.log.Info("switch compared", "host", h.name(), "installed", len(flows), "wanted", l.compiler.Size(h.row.ID),
-			"missing", len(ch.Adds), "surplus", len(ch.Deletes))
-		a.warm(l.peers(h))
-	}
-	h.seq++
-	for id := range l.heldBy(h.row.ID) {
-		h.waiting[id] = h.seq
-	}
-	h.synced = true
-	clear(h.refused)
-	a.replace(ch, h.seq)
-	h.payOwed()
-	if !ch.Empty() {
-		a.readAgain() // once sent, see that it took
-	}
-}
-
-// surplusOf counts the flows in a switch that a difference deletes.
-func surplusOf(copies map[flow.Cookie]int, ch *flowpipeline.Change) (n int) {
-	for _, cookie := range ch.Deletes {
-		n += copies[cookie]
-	}
-	return n
-}
-
-// forged is the flows that the switch holds under a cookie of ours with other contents: somebody has
-// changed them in place (ovs-ofctl mod-flows). One that is still so after it has been sent again is the
-// switch's own way of saying it. A cookie stands for one flow whenever it is looked at, so this need not be of the
-// moment of the comparison, and is done without holding up the loop.
-func (a *applier) forged(ctx context.Context, flows []openflow.Installed) (map[flow.Cookie]struct{}, error) {
-	sums := make(map[flow.Cookie]uint64, len(flows))
-	for _, f := range flows {
-		sums[f.Cookie] = f.Sum
-	}
-	resent, dialect := map[flow.Cookie]uint64{}, a.speaks()
-	out := map[flow.Cookie]struct{}{}
-	_, _, err := a.c.look(ctx, a.h, nil, func(_ *loop, _ flowpipeline.Unit, f *flow.Flow) {
-		sum, there := sums[f.Cookie]
-		switch {
-		case !there, sum == openflow.Sum(f), sum == dialect[f.Cookie]:
-		case sum == a.resent[f.Cookie]:
-			dialect[f.Cookie] = sum
-		default:
-			a.log.Info("a flow was changed in place", "flow", f)
-			out[f.Cookie] = struct{}{}
-			resent[f.Cookie] = sum
-		}
-	})
-	a.resent = resent
-	a.mu.Lock()
-	a.dialect = dialect
-	a.mu.Unlock()
-	return out, err
-}
-
 // speaks is the flows that the switch writes in its own way, and how: a copy.
 func (a *applier) speaks() map[flow.Cookie]uint64 {
 	a.mu.Lock()
@@ -347,10 +311,13 @@ func (a *applier) speaks() map[flow.Cookie]uint64 {
 	return maps.Clone(a.dialect)
 }
 
-// send makes the change in one bundle and tells the loop of the barrier's reply. Flows that the switch
-// refuses are left out and named, so that they do not hold up the others.
-func (a *applier) send(ctx context.Context, b *batch) error {
-	refused := map[flow.Cookie]string{}
+// shownRefused is how many flows that are refused at once are named in the log.
+const shownRefused = 10
+
+// send makes the change in one bundle, and returns how many flows were refused. Those are left out and named, so that they do not
+// hold up the others. The loop is told of the barrier's reply.
+func (a *applier) send(ctx context.Context, b *batch) (int, error) {
+	var refused []refusedFlow
 	began := time.Now()
 	said := &Bundle{At: began.UTC()}
 	for {
@@ -364,24 +331,61 @@ func (a *applier) send(ctx context.Context, b *batch) error {
 		if err == nil {
 			break
 		}
-		if !b.leaveOut(res.Failed) {
+		slave := isSlave(err, res.Failed)
+		var out []refusedFlow
+		if !slave {
+			out = b.leaveOut(res.Failed)
+		}
+		if len(out) == 0 {
 			said.Seconds, said.Error = time.Since(began).Seconds(), err.Error()
-			a.c.metrics.brokenBundles.WithLabelValues(a.c.nameOf(a.h)).Inc()
 			a.c.post(ctx, func(*loop) { a.h.bundle, a.h.broken = said, a.h.broken+1 })
-			return err
+			if slave {
+				_ = a.conn.AskRole(ctx) // from here on it is known
+			}
+			return 0, err
 		}
-		for _, f := range res.Failed {
-			refused[f.Cookie] = f.Err.Error()
-			a.c.metrics.refusedFlows.Inc()
-			a.log.Error("the switch refuses a flow", "flow", f.Flow, "why", f.Flow.Why.Phrase, "error", f.Err)
-		}
+		refused = append(refused, out...)
 	}
-	said.Seconds = time.Since(began).Seconds()
+	said.Refused, said.Seconds = len(refused), time.Since(began).Seconds()
 	a.c.metrics.apply.Observe(said.Seconds)
+	a.tellRefused(refused)
 	if b.lastChange != 0 {
 		a.log.Info("the switch has acknowledged", "host", a.c.nameOf(a.h), "first_change", b.firstChange, "last_change", b.lastChange,
-			"adds", said.Adds, "deletes", said.Deletes, "refused", len(refused), "ms", 1000*said.Seconds)
+			"adds", said.Adds, "deletes", said.Deletes, "refused", len(refused), "ms", milliseconds(said.Seconds))
 	}
 	a.c.post(ctx, func(l *loop) { l.acknowledged(a, b.seq, refused, said) })
-	return nil
+	return len(refused), nil
+}
+
+// isSlave reports whether a switch refused a change because of this controller's role.
+func isSlave(err error, failed []openflow.Failure) bool {
+	if len(failed) > 0 {
+		err = failed[0].Err
+	}
+	var e *openflow.Error
+	return errors.As(err, &e) && e.IsSlave()
+}
+
+func milliseconds(seconds float64) float64 { return math.Round(seconds*1e6) / 1e3 }
+
+// tellRefused says which flows the switch refuses that it has not refused the last time.
+func (a *applier) tellRefused(refused []refusedFlow) {
+	fresh := 0
+	for _, f := range refused {
+		if _, known := a.refused[f.Cookie]; known {
+			continue
+		}
+		if a.refused == nil {
+			a.refused = map[flow.Cookie]struct{}{}
+		}
+		a.refused[f.Cookie] = struct{}{}
+		if fresh++; fresh <= shownRefused {
+			a.log.Error("the switch refuses a flow", "host", a.c.nameOf(a.h), "flow", &f.Flow, "object", f.Why.Kind, "id", f.Why.ID, "why", f.Why.Phrase, "error", f.err)
+		}
+	}
+	if fresh > 0 {
+		host := a.c.nameOf(a.h)
+		a.log.Error("the switch refuses flows", "host", host, "flows", len(refused), "new", fresh)
+		a.c.news.say(Event{Kind: "drift", Host: host, What: fmt.Sprintf("the switch refuses %d flows, the last: %s", len(refused), refused[len(refused)-1].err)})
+	}
 }

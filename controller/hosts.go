@@ -35,29 +35,32 @@ type host struct {
 	lost    bool           // away for too long
 	audited time.Time
 
-	vifs    map[string]*vif                   // by name
-	tunnels map[signalbox.NetworkType]uint32  // our tunnel ports
-	other   map[string]uint32                 // every other port, by name; patch ports among them
-	stated  map[string]uuid.UUID              // interface -> iface-id, as OVSDB says
-	naming  map[uuid.UUID]map[string]struct{} // the same, by port
-	learned map[string]learned                // interface -> port, by its first packet
-	notVIF  map[string]bool                   // interfaces that OVSDB says are tunnels, patches or ours
-	waiting map[uuid.UUID]uint64              // what is here and has flows on their way: see status.go
-	leaving map[uuid.UUID]leaving             // what was translated here and is not any more: see announce.go
-	seq     uint64                            // numbers the differences for this host
-	acked   uint64                            // the last one that its switch has acknowledged
-	manager *manager                          // nil: no OVSDB connection
-	told    bool                              // OVSDB has been heard since the controller began
-	listed  map[string]bool                   // the interfaces that OVSDB names, while it is connected
-	version string                            // of Open vSwitch
-	said    []string                          // what OVSDB says that makes no sense
-	refused map[flow.Cookie]string            // flows that the switch refused, and why
-	owed    map[flush]struct{}                // connections to end when it comes back
+	vifs     map[string]*vif                   // by name
+	tunnels  map[signalbox.NetworkType]uint32  // our tunnel ports
+	other    map[string]uint32                 // every other port, by name; patch ports among them
+	stated   map[string]uuid.UUID              // interface -> iface-id, as OVSDB says
+	naming   map[uuid.UUID]map[string]struct{} // the same, by port
+	learned  map[string]learned                // interface -> port, by its first packet
+	notVIF   map[string]bool                   // interfaces that OVSDB says are tunnels, patches or ours
+	waiting  map[uuid.UUID]uint64              // what is here and has flows on their way: see status.go
+	leaving  map[uuid.UUID]leaving             // what was translated here and is not any more: see announce.go
+	seq      uint64                            // numbers the differences for this host
+	acked    uint64                            // the last one that its switch has acknowledged
+	manager  *manager                          // nil: no OVSDB connection
+	told     bool                              // OVSDB has been heard since the controller began
+	listed   map[string]bool                   // the interfaces that OVSDB names, while it is connected
+	version  string                            // of Open vSwitch, as OVSDB says
+	software string                            // the same, as the switch says
+	said     []string                          // what OVSDB says that makes no sense
+	refused  map[flow.Cookie]string            // flows that the switch refused, and why
+	lacking  map[uuid.UUID]struct{}            // what those are for
+	owed     map[flush]struct{}                // connections to end when it comes back
 
 	compared   *Compared     // nil: never
 	bundle     *Bundle       // nil: none
 	broken     uint64        // bundles
 	turnedDown uint64        // flows
+	arrivals   uint64        // connections
 	departures uint64        // ends of connections
 	complaints atomic.Uint64 // errors that answer nothing
 }
@@ -84,6 +87,7 @@ func newHost(row signalbox.Host) *host {
 		waiting: map[uuid.UUID]uint64{},
 		leaving: map[uuid.UUID]leaving{},
 		refused: map[flow.Cookie]string{},
+		lacking: map[uuid.UUID]struct{}{},
 		owed:    map[flush]struct{}{},
 	}
 }
@@ -118,6 +122,7 @@ func (c *Controller) serveSwitch(ctx context.Context, nc net.Conn) {
 	wg.Go(s.answerPackets)
 	wg.Go(func() { c.dialManager(ctx, h, conn) })
 	wg.Go(s.apply)
+	wg.Go(s.introduce)
 	err = conn.Run(ctx, s)
 	log.Info("switch disconnected", "reason", err)
 	cancel()
@@ -179,8 +184,8 @@ func (l *loop) join(row signalbox.Host, conn *openflow.Conn) (*host, *openflow.C
 	h.conn, h.begun, h.since, h.lost = conn, make(chan *applier, 1), time.Now(), false
 	l.writer.session(h)
 	h.setPorts(conn.Ports())
-	l.c.metrics.connections.WithLabelValues(h.name()).Inc()
-	l.c.news.say(Event{Kind: "role", Host: h.name(), What: "equal: the switch has connected from " + conn.RemoteAddr().String()})
+	h.arrivals++
+	l.c.news.say(Event{Kind: "role", Host: h.name(), What: conn.Role().String() + ": the switch has connected from " + conn.RemoteAddr().String()})
 	for m, s := range l.early {
 		if s.DatapathID == row.DatapathID {
 			l.heard(m, s)
@@ -362,6 +367,7 @@ func (h *host) picture() *flowpipeline.Switch {
 func (l *loop) becomeReady(h *host) {
 	if h.conn != nil && !h.ready {
 		h.ready = true
+		l.c.metrics.greet(h.name())
 		l.identifyAll(h)
 	}
 }
@@ -399,6 +405,44 @@ type session struct {
 	late    chan openflow.PacketIn // those whose next hop has not answered
 	begun   <-chan *applier
 	applier atomic.Pointer[applier] // nil until the switch may be written to
+}
+
+// roleEvery is how often a switch is asked which role this controller has. It says so itself when another takes it over; this is
+// for what it did not say.
+const roleEvery = 5 * time.Second
+
+// introduce learns which version the switch has, and which role this controller has at it, until the connection ends.
+func (s *session) introduce() {
+	if said, err := s.conn.Describe(s.ctx); err == nil {
+		s.c.post(s.ctx, func(*loop) { s.h.software = said.Software })
+	} else if s.ctx.Err() == nil {
+		s.log.Warn("asking the switch what it is", "error", err)
+	}
+	if err := s.conn.WatchRole(s.ctx); err != nil && s.ctx.Err() == nil {
+		s.log.Warn("the switch will not say when another controller takes it over", "error", err)
+	}
+	again := time.NewTicker(roleEvery)
+	defer again.Stop()
+	for {
+		if err := s.conn.AskRole(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.log.Warn("asking the switch for the controller's role", "error", err)
+		}
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-again.C:
+		}
+	}
+}
+
+// RoleChanged implements openflow.Handler: the switch has given this controller another role.
+func (s *session) RoleChanged(was, is openflow.Role) {
+	host := s.c.nameOf(s.h)
+	s.log.Warn("the switch has given this controller another role", "host", host, "was", was, "role", is)
+	s.c.news.say(Event{Kind: "role", Host: host, What: is.String() + ": it was " + was.String()})
+	if a := s.applier.Load(); a != nil {
+		a.readAgain() // what a slave left undone
+	}
 }
 
 // apply waits until the switch may be written to, and then does so until the connection ends.

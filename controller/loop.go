@@ -226,6 +226,9 @@ func (l *loop) settle() {
 	for _, h := range l.hosts {
 		if ch := changes[h.row.ID]; ch != nil {
 			l.await(h, ch)
+			if h.applier != nil && h.applier.missed != nil {
+				h.applier.missed.note(ch)
+			}
 			switch {
 			case !h.synced:
 			case ch.Empty():

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/signalbox-sdn/signalbox/controller/openflow"
 	"github.com/signalbox-sdn/signalbox/dhcp"
 	"github.com/signalbox-sdn/signalbox/dns"
 	"github.com/signalbox-sdn/signalbox/flowpipeline"
@@ -23,10 +24,7 @@ type metrics struct {
 	packets       *prometheus.CounterVec
 	audits        *prometheus.CounterVec
 	repairedFlows *prometheus.CounterVec
-	brokenBundles *prometheus.CounterVec
-	switchErrors  *prometheus.CounterVec
 	refused       prometheus.Counter
-	refusedFlows  prometheus.Counter
 	gatewayMoves  prometheus.Counter
 	neighbours    *prometheus.CounterVec
 	flushes       *prometheus.CounterVec
@@ -36,7 +34,6 @@ type metrics struct {
 	barrier       prometheus.Histogram
 	turn          prometheus.Histogram
 	feedLag       prometheus.Histogram
-	connections   *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -55,10 +52,7 @@ func newMetrics() *metrics {
 		packets:       prometheus.NewCounterVec(counter("packet_ins_total", "Packets that switches sent to the controller."), []string{"purpose", "outcome"}),
 		audits:        prometheus.NewCounterVec(counter("audits_total", "Times that a host's switch was read whole and compared with what it is to hold."), []string{"host"}),
 		repairedFlows: prometheus.NewCounterVec(counter("repaired_flows_total", "Flows that were lacking, too many or changed when a host's switch was compared, and were mended."), []string{"host"}),
-		brokenBundles: prometheus.NewCounterVec(counter("broken_bundles_total", "Changes of a host's switch that broke off; the switch is read again after each."), []string{"host"}),
-		switchErrors:  prometheus.NewCounterVec(counter("switch_errors_total", "Errors from a host's switch that answer nothing that is waited for."), []string{"host"}),
 		refused:       prometheus.NewCounter(counter("refused_connections_total", "Connections refused on the OpenFlow and OVSDB ports.")),
-		refusedFlows:  prometheus.NewCounter(counter("refused_flows_total", "Flows that a switch refused.")),
 		gatewayMoves:  prometheus.NewCounter(counter("gateway_moves_total", "Times that a router's gateway was moved from one host to another.")),
 		neighbours:    prometheus.NewCounterVec(counter("neighbour_events_total", "What became of questions by ARP on external networks, and of packets that waited for an answer."), []string{"event"}),
 		flushes:       prometheus.NewCounterVec(counter("conntrack_flushes_total", "Times that connections were ended at a host whose translation had ended."), []string{"host", "outcome"}),
@@ -68,9 +62,8 @@ func newMetrics() *metrics {
 		barrier:       prometheus.NewHistogram(seconds("barrier_seconds", "Time from a bundle's commit to the reply to the barrier behind it.")),
 		turn:          prometheus.NewHistogram(seconds("turn_seconds", "Time of one turn of the loop, in which nobody else sees what it knows.")),
 		feedLag:       prometheus.NewHistogram(seconds("feed_lag_seconds", "Time from the beginning of the oldest transaction in a change of the database until the loop knew of it.")),
-		connections:   prometheus.NewCounterVec(counter("connections_total", "OpenFlow connections that a host's switch began."), []string{"host"}),
 	}
-	m.registry.MustRegister(m.flowMods, m.repairs, m.audits, m.repairedFlows, m.brokenBundles, m.switchErrors, m.drift, m.packets, m.refused, m.refusedFlows, m.gatewayMoves, m.neighbours, m.flushes, m.forwarded, m.compile, m.apply, m.barrier, m.turn, m.feedLag, m.connections,
+	m.registry.MustRegister(m.flowMods, m.repairs, m.audits, m.repairedFlows, m.drift, m.packets, m.refused, m.gatewayMoves, m.neighbours, m.flushes, m.forwarded, m.compile, m.apply, m.barrier, m.turn, m.feedLag,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, o := range dhcp.Outcomes() { // there before they count, so that a rate can be taken of the first
 		m.packets.WithLabelValues(flowpipeline.PuntDHCP.String(), o.String())
@@ -87,30 +80,42 @@ func newMetrics() *metrics {
 	return m
 }
 
+// greet has what is counted for a host be there before it counts, so that a rate can be taken of the first.
+func (m *metrics) greet(host string) {
+	for _, v := range []*prometheus.CounterVec{m.flowMods, m.repairs, m.drift, m.audits, m.repairedFlows} {
+		v.WithLabelValues(host)
+	}
+}
+
 // view is what is counted only when it is asked for: how things are at the moment.
 type view struct{ c *Controller }
 
-func gauge(name, help string, labels ...string) *prometheus.Desc {
+func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("signalbox_"+name, help, labels, nil)
 }
 
 // What a view has to say.
 var (
-	viewConnected = gauge("host_connected", "Whether a host's switch is connected.", "host")
-	viewOVSDB     = gauge("host_ovsdb_connected", "Whether a host's OVSDB is connected.", "host")
-	viewInSync    = gauge("host_in_sync", "Whether a host's switch has acknowledged all that is wanted of it.", "host")
-	viewPorts     = gauge("host_ports", "VIFs on a host that are known to be ports.", "host")
-	viewWanted    = gauge("flows_wanted", "Flows that a host's switch is to hold.", "host")
-	viewPresent   = gauge("flows_present", "Flows that a host's switch held when it was last read whole.", "host")
-	viewDiffering = gauge("flows_differing", "Flows that were lacking or too many when a host's switch was last read whole.", "host")
-	viewQueue     = gauge("loop_queue", "Things that have happened and that the loop has not taken yet.")
-	viewLeases    = gauge("dhcp_leases", "Ports whose DHCP lease, given or prolonged since this controller began, has not run out.")
-	viewListeners = gauge("event_listeners", "Those who listen to events.")
+	viewConnected = desc("host_connected", "Whether a host's switch is connected.", "host")
+	viewOVSDB     = desc("host_ovsdb_connected", "Whether a host's OVSDB is connected.", "host")
+	viewInSync    = desc("host_in_sync", "Whether a host's switch has acknowledged all that is wanted of it.", "host")
+	viewPorts     = desc("host_ports", "VIFs on a host that are known to be ports.", "host")
+	viewWanted    = desc("flows_wanted", "Flows that a host's switch is to hold.", "host")
+	viewPresent   = desc("flows_present", "Flows that a host's switch held when it was last read whole.", "host")
+	viewDiffering = desc("flows_differing", "Flows that were lacking or too many when a host's switch was last read whole.", "host")
+	viewRole      = desc("host_role", "This controller's role at a host's switch, as the switch says it: 1 for the one that it has.", "host", "role")
+	viewArrivals  = desc("connections_total", "OpenFlow connections that a host's switch began.", "host")
+	viewBroken    = desc("broken_bundles_total", "Changes of a host's switch that broke off; the switch is read again after each.", "host")
+	viewRefused   = desc("refused_flows_total", "Flows that a host's switch refused, each time that it was sent them.", "host")
+	viewErrors    = desc("switch_errors_total", "Errors from a host's switch that answer nothing that is waited for.", "host")
+	viewQueue     = desc("loop_queue", "Things that have happened and that the loop has not taken yet.")
+	viewLeases    = desc("dhcp_leases", "Ports whose DHCP lease, given or prolonged since this controller began, has not run out.")
+	viewListeners = desc("event_listeners", "Those who listen to events.")
 )
 
 // Describe implements prometheus.Collector.
 func (v *view) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{viewConnected, viewOVSDB, viewInSync, viewPorts, viewWanted, viewPresent, viewDiffering, viewQueue, viewLeases, viewListeners} {
+	for _, d := range []*prometheus.Desc{viewConnected, viewOVSDB, viewInSync, viewPorts, viewWanted, viewPresent, viewDiffering, viewRole, viewArrivals, viewBroken, viewRefused, viewErrors, viewQueue, viewLeases, viewListeners} {
 		to <- d
 	}
 }
@@ -119,6 +124,9 @@ func (v *view) Describe(to chan<- *prometheus.Desc) {
 func (v *view) Collect(to chan<- prometheus.Metric) {
 	say := func(d *prometheus.Desc, n float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
+	}
+	count := func(d *prometheus.Desc, n uint64, host string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), host)
 	}
 	yes := func(b bool) float64 {
 		if b {
@@ -137,6 +145,13 @@ func (v *view) Collect(to chan<- prometheus.Metric) {
 		say(viewInSync, yes(h.InSync), h.Name)
 		say(viewPorts, float64(h.Ports), h.Name)
 		say(viewWanted, float64(h.FlowsWanted), h.Name)
+		for _, r := range openflow.Roles() {
+			say(viewRole, yes(h.Role == r.String()), h.Name, r.String())
+		}
+		count(viewArrivals, h.Connections, h.Name)
+		count(viewBroken, h.Errors.Bundles, h.Name)
+		count(viewRefused, h.Errors.Refused, h.Name)
+		count(viewErrors, h.Errors.Switch, h.Name)
 		if h.Compared != nil {
 			say(viewPresent, float64(h.Compared.Present), h.Name)
 			say(viewDiffering, float64(h.Compared.Differing), h.Name)

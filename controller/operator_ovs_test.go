@@ -5,12 +5,15 @@ package controller
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -18,6 +21,7 @@ import (
 	"github.com/signalbox-sdn/signalbox"
 	"github.com/signalbox-sdn/signalbox/controller/openflow"
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+	"github.com/signalbox-sdn/signalbox/tests/ovs"
 )
 
 // ask asks the admin endpoint.
@@ -284,4 +288,154 @@ func TestWhatHappensIsTold(t *testing.T) {
 	hears("binding", "left "+tap+", known by ")
 	w.VSCtl("del-controller", "br-int")
 	hears("role", "none")
+}
+
+// TestFullTable: a switch whose table is full is not hammered. What does not fit is shown, its port does not work, and when there
+// is room again all is well without anybody's doing.
+func TestFullTable(t *testing.T) {
+	t.Parallel()
+	w := startRouted(t, newRoutedCloud())
+	h := w.only()
+	l := w.c.news.join()
+	defer w.c.news.leave(l)
+	report := func() HostReport {
+		w.c.mu.RLock()
+		defer w.c.mu.RUnlock()
+		return w.c.loop.report(h)
+	}
+	w.await("the host is in sync", func() bool { return report().InSync })
+	source := strings.Count(w.OFCtl("dump-flows", "br-int", "table=12"), "cookie=")
+	w.VSCtl("--", "--id=@t", "create", "Flow_Table", "flow_limit=1", "overflow_policy=refuse", "--", "set", "Bridge", "br-int", "flow_tables:12=@t")
+	w.OFCtl("del-flows", "br-int", "table=12")
+	w.await("the switch refuses all but one", func() bool {
+		r := report()
+		return len(r.Refused) == source-1 && !r.InSync && r.LastBundle.Refused == source-1
+	})
+	if r := report(); r.Errors.Refused < uint64(source-1) || r.Errors.Bundles != 0 || !strings.Contains(fmt.Sprint(r.Refused), "table is full") {
+		t.Errorf("%+v", r)
+	}
+	if _, text := w.ask("GET", "/metrics"); !strings.Contains(text, `signalbox_refused_flows_total{host="`) || strings.Contains(text, `signalbox_refused_flows_total{host="`+h.name()+`"} 0`) {
+		t.Error("the refusals are not counted")
+	}
+	var out []AuditReport
+	if w.read("POST", "/v1/audit", &out); out[0].Missing != source-1 {
+		t.Errorf("the audit says %+v, of %d flows", out[0], source-1)
+	}
+	// It is tried again after a second, then two, then four: three times while this waits for the third.
+	before := w.c.loop.hosts[h.row.DatapathID].conn.FlowMods()
+	tried := report().Errors.Refused
+	w.await("it is tried again", func() bool { return report().Errors.Refused > tried })
+	if sent := w.only().conn.FlowMods() - before; sent > 3*uint64(source) {
+		t.Errorf("%d flow-mods were sent to a switch that has no room", sent)
+	}
+	told := 0
+	for len(l.events) > 0 {
+		if e := <-l.events; strings.Contains(e.What, "the switch refuses") {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("it was said %d times", told)
+	}
+	w.VSCtl("clear", "Bridge", "br-int", "flow_tables")
+	w.await("there is room again", func() bool { return report().InSync })
+}
+
+// TestSlave: while another controller is the master of a switch, nothing is sent to it, and the operator sees that. When it may, the
+// controller goes on.
+func TestSlave(t *testing.T) {
+	t.Parallel()
+	w, claim := startBehindProxy(t, newRoutedCloud())
+	h := w.only()
+	l := w.c.news.join()
+	defer w.c.news.leave(l)
+	report := func() HostReport {
+		w.c.mu.RLock()
+		defer w.c.mu.RUnlock()
+		return w.c.loop.report(h)
+	}
+	w.await("the host is in sync", func() bool { return report().InSync })
+	if r := report(); r.Role != "equal" || r.Version == "" {
+		t.Errorf("%+v", r)
+	}
+	claim(openflow.Slave)
+	w.await("the controller is a slave", func() bool { return report().Role == "slave" })
+	w.VSCtl("add-port", "br-int", "other") // what is changed by others is not mended now
+	w.OFCtl("add-flow", "br-int", "table=7,cookie=0x77,priority=9,in_port=7,actions=output:8")
+	sent := h.conn.FlowMods()
+	var out []AuditReport
+	w.await("the audit sees it", func() bool { w.read("POST", "/v1/audit?repair=true", &out); return out[0].Surplus == 1 })
+	if _, text := w.ask("GET", "/metrics"); !strings.Contains(text, `signalbox_host_role{host="`+h.name()+`",role="slave"} 1`) {
+		t.Error("the role is no metric")
+	}
+	if n := h.conn.FlowMods(); n != sent {
+		t.Errorf("a slave has sent %d flow-mods", n-sent)
+	}
+	claim(openflow.Master)
+	w.await("the controller goes on", func() bool { w.read("POST", "/v1/audit", &out); return out[0].Same() && report().Role == "master" })
+	var roles []string
+	for len(l.events) > 0 {
+		if e := <-l.events; e.Kind == "role" {
+			roles = append(roles, e.What)
+		}
+	}
+	if want := []string{"slave: it was equal", "master: it was slave"}; !slices.Equal(roles, want) {
+		t.Errorf("the roles were %q", roles)
+	}
+}
+
+// startBehindProxy is startRouted with somebody between the switch and the controller, who claims roles in the controller's name.
+func startBehindProxy(t *testing.T, d signalbox.Delta) (*wire, func(openflow.Role)) {
+	t.Helper()
+	var mu sync.Mutex
+	var toSwitch net.Conn
+	w := startThrough(t, newMemory(d), func(controller string) string {
+		ln := ovs.Listen(t)
+		go func() {
+			for {
+				down, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				up, err := net.Dial("tcp", controller)
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				toSwitch = down
+				mu.Unlock()
+				go func() { _, _ = io.Copy(up, down); up.Close() }()
+				go func() {
+					defer down.Close()
+					for head := make([]byte, 8); ; { // whole messages, between which there is room for one
+						if _, err := io.ReadFull(up, head); err != nil {
+							return
+						}
+						body := make([]byte, int(head[2])<<8|int(head[3]))
+						copy(body, head)
+						if _, err := io.ReadFull(up, body[8:]); err != nil {
+							return
+						}
+						mu.Lock()
+						_, err := down.Write(body)
+						mu.Unlock()
+						if err != nil {
+							return
+						}
+					}
+				}()
+			}
+		}()
+		return ln.Addr().String()
+	})
+	generation := byte(0)
+	return w, func(r openflow.Role) {
+		mu.Lock()
+		defer mu.Unlock()
+		generation++
+		m := []byte{4, 24, 0, 24, 0, 0, 0, 0, 0, 0, 0, byte(r), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, generation}
+		if _, err := toSwitch.Write(m); err != nil {
+			t.Error(err)
+		}
+	}
 }

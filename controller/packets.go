@@ -151,6 +151,5 @@ func (s *session) FlowChanged(e openflow.FlowEvent) {
 // SwitchError implements openflow.Handler: an error that answers nothing that is waited for.
 func (s *session) SwitchError(e *openflow.Error) {
 	s.h.complaints.Add(1)
-	s.c.metrics.switchErrors.WithLabelValues(s.c.nameOf(s.h)).Inc()
-	s.log.Warn("the switch reports an error", "error", e)
+	s.log.Warn("the switch reports an error", "host", s.c.nameOf(s.h), "error", e)
 }

@@ -188,6 +188,12 @@ func startRouted(t *testing.T, d signalbox.Delta) *wire {
 // interface in the place of its patch port.
 func startOn(t *testing.T, m *memory) *wire {
 	t.Helper()
+	return startThrough(t, m, func(controller string) string { return controller })
+}
+
+// startThrough is startOn where the switch is told another address than the controller's.
+func startThrough(t *testing.T, m *memory, address func(controller string) string) *wire {
+	t.Helper()
 	d := m.first
 	c := New(Config{OVSDBPort: 1, EnableSecurityGroup: m.guarded}, m, slog.New(slog.DiscardHandler))
 	ls := Listeners{ovs.Listen(t), ovs.Listen(t), ovs.Listen(t)}
@@ -217,7 +223,7 @@ func startOn(t *testing.T, m *memory) *wire {
 			vifs = append(vifs, p.ID)
 		}
 	}
-	w.VSCtl("set-controller", "br-int", "tcp:"+ls.OpenFlow.Addr().String())
+	w.VSCtl("set-controller", "br-int", "tcp:"+address(ls.OpenFlow.Addr().String()))
 	patience, cancelPatience := context.WithTimeout(ctx, 20*time.Second)
 	defer cancelPatience()
 	for _, id := range vifs {

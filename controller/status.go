@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"iter"
-	"maps"
 	"sync"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 
 	"github.com/signalbox-sdn/signalbox"
 	"github.com/signalbox-sdn/signalbox/flowpipeline"
-	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
 // A port's status is evidence: ACTIVE when the host that holds it has acknowledged its flows with a
@@ -96,14 +94,17 @@ func (l *loop) judged() iter.Seq[uuid.UUID] {
 }
 
 // acknowledged takes the reply to the barrier behind a difference.
-func (l *loop) acknowledged(a *applier, seq uint64, refused map[flow.Cookie]string, sent *Bundle) {
+func (l *loop) acknowledged(a *applier, seq uint64, refused []refusedFlow, sent *Bundle) {
 	h := a.h
 	h.bundle = sent
 	h.turnedDown += uint64(len(refused))
 	if h.applier != a {
 		return
 	}
-	maps.Copy(h.refused, refused)
+	for i := range refused {
+		f := &refused[i]
+		h.refused[f.Cookie], h.lacking[f.Why.ID] = f.err.Error(), struct{}{}
+	}
 	h.acked = seq
 	l.judgeAcknowledged(h)
 }
@@ -211,7 +212,7 @@ func (l *loop) evidence(id uuid.UUID, works func(*host) bool) (signalbox.Status,
 	if _, coming := h.waiting[id]; coming {
 		return "", false
 	}
-	if !works(h) {
+	if _, lacking := h.lacking[id]; lacking || !works(h) {
 		return signalbox.Down, true
 	}
 	return signalbox.Active, true

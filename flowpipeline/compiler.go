@@ -412,6 +412,19 @@ func (c *Compiler) Meters(host uuid.UUID) map[uint32]flow.RateLimit {
 	return nil
 }
 
+// FlowWith compiles again the unit that a host has a flow from, by its cookie; false where the host is not to hold it. As with Flows, the
+// facts must not have changed since the last Step.
+func (c *Compiler) FlowWith(host uuid.UUID, cookie flow.Cookie) (flow.Flow, bool) {
+	if w := c.hosts[host]; w != nil && w.flows[cookie].claims > 0 {
+		for _, f := range c.UnitFlows(w.flows[cookie].unit.Unit) {
+			if f.Cookie == cookie {
+				return f, true
+			}
+		}
+	}
+	return flow.Flow{}, false
+}
+
 // Flows compiles again the units of a host that own any flow that keep picks, and returns those flows
 // in the order of flow.Compare. A nil keep picks all. It tells how things were at the last Step only if
 // the facts have not changed since.
@@ -481,36 +494,21 @@ func objects(was []uuid.UUID, flows []flow.Flow) []uuid.UUID {
 	return slices.Collect(maps.Keys(seen))
 }
 
-// Difference is what a host's switch lacks and has too much, by what was read from it: how often it has
-// each cookie, and its meters. Suspect flows are sent again although their cookie is there. A cookie that
-// is there more than once has been copied by somebody: it is deleted, and is lacking at the next look.
-func (c *Compiler) Difference(host uuid.UUID, installed map[flow.Cookie]int, meters []flow.RateLimit, suspect map[flow.Cookie]struct{}) *Change {
-	w := c.hosts[host]
-	if w == nil {
-		w = &wanted{}
-	}
-	ch := &Change{}
-	ch.Adds = c.Flows(host, func(cookie flow.Cookie) bool {
-		_, doubted := suspect[cookie]
-		return installed[cookie] == 0 || doubted && installed[cookie] == 1
-	})
-	for cookie, n := range installed {
-		if n > 1 || w.flows[cookie].claims == 0 {
-			ch.Deletes = append(ch.Deletes, cookie)
+// MeterDifference is the meters that a host's switch lacks, or has with other rates, and those that it has too much.
+func (c *Compiler) MeterDifference(host uuid.UUID, has []flow.RateLimit) (adds []flow.RateLimit, deletes []uint32) {
+	wanted := c.Meters(host)
+	same := make(map[uint32]bool, len(has))
+	for _, m := range has {
+		if w, wants := wanted[m.ID]; !wants {
+			deletes = append(deletes, m.ID)
+		} else if w == m {
+			same[m.ID] = true
 		}
 	}
-	has := make(map[uint32]flow.RateLimit, len(meters))
-	for _, m := range meters {
-		has[m.ID] = m
-		if _, wants := w.meters[m.ID]; !wants {
-			ch.DeleteMeters = append(ch.DeleteMeters, m.ID)
+	for id, m := range wanted {
+		if !same[id] {
+			adds = append(adds, m)
 		}
 	}
-	for id, m := range w.meters {
-		if has[id] != m {
-			ch.AddMeters = append(ch.AddMeters, m)
-		}
-	}
-	ch.sort()
-	return ch
+	return adds, deletes
 }

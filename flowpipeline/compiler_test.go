@@ -985,40 +985,33 @@ func TestFlowsPicksByCookie(t *testing.T) {
 	}
 }
 
-func TestDifferenceIsWhatASwitchLacksAndHasTooMuch(t *testing.T) {
+func TestMetersThatASwitchLacksAndHasTooMuch(t *testing.T) {
 	_, c := settled(t)
 	host := idOf("host", "a")
-	flows, meters := c.Flows(host, nil), sortedMeters(c, host)
-	const stranger = flow.Cookie(42)
-	installed := map[flow.Cookie]int{stranger: 1}
-	for _, f := range flows {
-		installed[f.Cookie] = 1
+	meters := sortedMeters(c, host)
+	if adds, deletes := c.MeterDifference(host, meters); len(adds)+len(deletes) != 0 {
+		t.Errorf("a switch that has all is sent %v, and loses %v", adds, deletes)
 	}
-	lacks, doubted, copied := flows[0].Cookie, flows[1].Cookie, flows[2].Cookie
-	delete(installed, lacks)
-	installed[copied] = 2
-	meters[0].Burst++
-	read := append(slices.Clone(meters), flow.RateLimit{ID: 77, PacketsPerSecond: 1})
-	ch := c.Difference(host, installed, read[:len(read):len(read)], map[flow.Cookie]struct{}{doubted: {}})
-	var adds []flow.Cookie
-	for _, f := range ch.Adds {
-		adds = append(adds, f.Cookie)
+	changed, lacks := meters[0], meters[1]
+	read := append(slices.Clone(meters[2:]), changed, flow.RateLimit{ID: 77, PacketsPerSecond: 1})
+	read[len(read)-2].Burst++
+	adds, deletes := c.MeterDifference(host, read)
+	slices.SortFunc(adds, func(a, b flow.RateLimit) int { return int(a.ID) - int(b.ID) })
+	if !slices.Equal(adds, []flow.RateLimit{changed, lacks}) || !slices.Equal(deletes, []uint32{77}) {
+		t.Errorf("adds %v, deletes %v", adds, deletes)
 	}
-	deletes := []flow.Cookie{stranger, copied}
-	slices.Sort(deletes)
-	if !slices.Equal(adds, []flow.Cookie{lacks, doubted}) || !slices.Equal(ch.Deletes, deletes) {
-		t.Errorf("adds %x, deletes %x", adds, ch.Deletes)
-	}
-	if len(ch.AddMeters) != 1 || ch.AddMeters[0] != c.Meters(host)[meters[0].ID] || !slices.Equal(ch.DeleteMeters, []uint32{77}) {
-		t.Errorf("adds meters %v, deletes %v", ch.AddMeters, ch.DeleteMeters)
-	}
+}
 
-	same := map[flow.Cookie]int{}
-	for _, f := range flows {
-		same[f.Cookie] = 1
+func TestAFlowIsFoundByItsCookie(t *testing.T) {
+	_, c := settled(t)
+	host := idOf("host", "a")
+	for _, want := range c.Flows(host, nil) {
+		if f, ok := c.FlowWith(host, want.Cookie); !ok || !reflect.DeepEqual(f, want) {
+			t.Fatalf("%v is not %v", f, want)
+		}
 	}
-	if ch := c.Difference(host, same, sortedMeters(c, host), nil); !ch.Empty() {
-		t.Errorf("a switch that has everything is sent %+v", ch)
+	if f, ok := c.FlowWith(host, 42); ok {
+		t.Errorf("42 is the cookie of %v", f)
 	}
 }
 

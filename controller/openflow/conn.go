@@ -60,7 +60,8 @@ type Handler interface {
 	PacketIn(PacketIn)
 	PortStatus(PortReason, Port)
 	FlowChanged(FlowEvent) // after WatchFlows
-	SwitchError(*Error)    // a refusal that no waiting call takes: of a PacketOut, for example
+	RoleChanged(was, is Role)
+	SwitchError(*Error) // a refusal that no waiting call takes: of a PacketOut, for example
 }
 
 // Conn is a connection to one switch.
@@ -80,6 +81,7 @@ type Conn struct {
 	lastRead atomic.Int64 // time.Duration since opened
 	opened   time.Time
 	flowMods atomic.Uint64
+	role     atomic.Uint32
 
 	changing    chan struct{} // holds a token while a change is under way
 	barrierTook time.Duration // of the change that holds the token

@@ -5,6 +5,7 @@ package openflow
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -24,18 +25,20 @@ type heard struct {
 	packets chan PacketIn
 	ports   chan portChange
 	errors  chan *Error
+	roles   chan Role
 
 	mu    sync.Mutex
 	flows []FlowEvent
 }
 
 func newHeard() *heard {
-	return &heard{packets: make(chan PacketIn, 100), ports: make(chan portChange, 100), errors: make(chan *Error, 100)}
+	return &heard{packets: make(chan PacketIn, 100), ports: make(chan portChange, 100), errors: make(chan *Error, 100), roles: make(chan Role, 100)}
 }
 
 func (h *heard) PacketIn(p PacketIn)                  { h.packets <- p }
 func (h *heard) PortStatus(reason PortReason, p Port) { h.ports <- portChange{reason, p} }
 func (h *heard) SwitchError(e *Error)                 { h.errors <- e }
+func (h *heard) RoleChanged(_, is Role)               { h.roles <- is }
 func (h *heard) FlowChanged(e FlowEvent) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -416,6 +419,71 @@ func TestCallsFromManyGoroutinesDoNotDisturbEachOther(t *testing.T) {
 	if got := cookies(t, c); len(got) != 80 {
 		t.Errorf("%d flows", len(got))
 	}
+}
+
+// claim asks for a role as a controller with a lease would.
+func claim(t *testing.T, c *Conn, r Role, generation uint64) {
+	t.Helper()
+	err := c.ask(t.Context(), 0, nil, func(xid uint32) []byte {
+		b := binary.BigEndian.AppendUint32(appendHeader(nil, typeRoleRequest, xid), uint32(r))
+		b = binary.BigEndian.AppendUint64(append(b, 0, 0, 0, 0), generation)
+		binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
+		return b
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRoleIsWhatTheSwitchSays: of two controllers one is the master for a while, and then the other. Who was it is told so
+// unasked, and knows from refusals too.
+func TestRoleIsWhatTheSwitchSays(t *testing.T) {
+	h, other := newHeard(), newHeard()
+	s, c := connect(t, h)
+	if err := c.WatchRole(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.AskRole(t.Context()); err != nil || c.Role() != Equal || len(h.roles) != 0 {
+		t.Fatalf("at first it is %v, %v", c.Role(), err)
+	}
+	d, err := c.Describe(t.Context())
+	if version := s.VSCtl("--version"); err != nil || d.Software == "" || !strings.Contains(version, d.Software) {
+		t.Errorf("the switch calls itself %q, %v; ovs-vsctl says %s", d.Software, err, version)
+	}
+	l := ovs.Listen(t)
+	s.AddPort("br-int", "p3") // what it was told before it still is
+	if p := next(t, h.ports); p.port.Name != "p3" {
+		t.Errorf("%+v", p)
+	}
+	mustApply(t, c, Change{Adds: []flow.Flow{flow.New(0, 1, nil, flow.Why{}, flow.ToController{})}})
+	s.Receive("p1", make([]byte, 60))
+	next(t, h.packets)
+	s.VSCtl("set-controller", "br-int", "tcp:"+c.nc.LocalAddr().String(), "tcp:"+l.Addr().String())
+	c2 := accept(t, l, other, nil)
+
+	claim(t, c2, Master, 1)
+	mustApply(t, c, Change{Adds: manyFlows(1, 0)}) // an equal may go on
+	claim(t, c, Master, 2)
+	if r := next(t, h.roles); r != Master || c.Role() != Master {
+		t.Fatalf("it has asked to be the master, and is %v", r)
+	}
+	claim(t, c2, Master, 3)
+	if r := next(t, h.roles); r != Slave || c.Role() != Slave {
+		t.Fatalf("another has become the master, and it is %v", r)
+	}
+	_, err = c.Apply(t.Context(), Change{Adds: manyFlows(2, 0)})
+	var e *Error
+	if !errors.As(err, &e) || !e.IsSlave() {
+		t.Errorf("a slave's change: %v", err)
+	}
+	if got := cookies(t, c); len(got) != 2 {
+		t.Errorf("a slave reads %d flows", len(got))
+	}
+	claim(t, c, Equal, 0)
+	if r := next(t, h.roles); r != Equal {
+		t.Errorf("it may write again, and is %v", r)
+	}
+	mustApply(t, c, Change{Adds: manyFlows(2, 0)})
 }
 
 func TestReconnectedSwitchStillHasItsFlows(t *testing.T) {

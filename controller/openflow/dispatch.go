@@ -36,10 +36,15 @@ func (c *Conn) dispatch(f frame, h Handler) error {
 		h.PortStatus(reason, port)
 	case typeMultipartReply:
 		return c.multipartReply(f, h)
+	case typeRoleReply:
+		if err := c.roleIs(f.body(), h); err != nil {
+			return err
+		}
+		return c.answered(f.xid(), f.body())
 	case typeBarrierReply:
 		return c.answered(f.xid(), f.body())
 	case typeExperimenter:
-		return c.experimenter(f)
+		return c.experimenter(f, h)
 	}
 	return nil
 }
@@ -71,7 +76,7 @@ func (c *Conn) multipartReply(f frame, h Handler) error {
 	return c.segmentArrived(f.xid(), s)
 }
 
-func (c *Conn) experimenter(f frame) error {
+func (c *Conn) experimenter(f frame, h Handler) error {
 	body := f.body()
 	experimenter, kind := body.experimenterHead()
 	switch {
@@ -79,6 +84,8 @@ func (c *Conn) experimenter(f frame) error {
 		return nil
 	case kind == onfBundleControl:
 		return c.answered(f.xid(), body)
+	case kind == onfRoleStatus:
+		return c.roleIs(body, h)
 	case kind == onfFlowMonitorPaused:
 		c.o.Log.Warn("switch holds back flow events until its queue has drained", "datapath", c.datapath)
 	case kind == onfFlowMonitorResumed:

@@ -25,10 +25,20 @@ func (e *Error) Error() string {
 
 // Errors that are acted on.
 const (
+	errorBadRequest  = 1
+	codeIsSlave      = 10
+	errorFlowMod     = 5
+	codeTableFull    = 1
 	errorMeterMod    = 12
 	codeMeterExists  = 1
 	codeUnknownMeter = 3
 )
+
+// TableFull reports whether a flow was refused because its table has no room for it.
+func (e *Error) TableFull() bool { return e.Type == errorFlowMod && e.Code == codeTableFull }
+
+// IsSlave reports whether a message was refused because its sender has the role of a slave.
+func (e *Error) IsSlave() bool { return e.Type == errorBadRequest && e.Code == codeIsSlave }
 
 // errorClasses name the types of errors (OpenFlow 1.3.5, 7.4.4).
 var errorClasses = [...]string{

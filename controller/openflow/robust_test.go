@@ -26,6 +26,7 @@ func (deaf) PacketIn(PacketIn)           {}
 func (deaf) PortStatus(PortReason, Port) {}
 func (deaf) FlowChanged(FlowEvent)       {}
 func (deaf) SwitchError(*Error)          {}
+func (deaf) RoleChanged(was, is Role)    {}
 
 // captured are messages that Open vSwitch once sent (TestEveryKindOfMessageIsUnderstood -capture).
 func captured(t testing.TB) map[string][]byte {
@@ -52,6 +53,8 @@ func FuzzMessage(f *testing.F) {
 	for _, b := range captured(f) {
 		f.Add(b)
 	}
+	f.Add([]byte{version, typeRoleReply, 0, 24, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9})
+	f.Add([]byte{version, typeExperimenter, 0, 32, 0, 0, 0, 0, 'O', 'N', 'F', 0, 0, 0, 1911 >> 8, 1911 & 0xff, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, _, err := readFrame(bufio.NewReader(bytes.NewReader(b)), nil)
 		if err != nil {
@@ -68,6 +71,8 @@ func FuzzMessage(f *testing.F) {
 					for i := range flows {
 						_ = flows[i].Text(decimal)
 					}
+				case multipartDesc:
+					_, err = decodeDescription(body)
 				case multipartMeterConfig:
 					_, err = decodeMeters(nil, body)
 				}

@@ -26,6 +26,8 @@ const (
 	typeMultipartRequest = 18
 	typeMultipartReply   = 19
 	typeBarrierReply     = 21
+	typeRoleRequest      = 24
+	typeRoleReply        = 25
 )
 
 // Experimenters, their messages, and multipart types.
@@ -34,11 +36,15 @@ const (
 	nicira = 0x00002320
 
 	onfFlowMonitor        = 1870 // multipart and cancel
+	onfRoleStatus         = 1911
 	onfFlowMonitorPaused  = 1871
 	onfFlowMonitorResumed = 1872
 	onfBundleControl      = 2300
 	onfBundleAdd          = 2301
 
+	niciraSetAsyncConfig2 = 27
+
+	multipartDesc         = 0
 	multipartFlow         = 1
 	multipartMeterConfig  = 10
 	multipartPortDesc     = 13

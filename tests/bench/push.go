@@ -71,6 +71,7 @@ func (deaf) PacketIn(openflow.PacketIn)                    {}
 func (deaf) PortStatus(openflow.PortReason, openflow.Port) {}
 func (deaf) FlowChanged(openflow.FlowEvent)                {}
 func (deaf) SwitchError(*openflow.Error)                   {}
+func (deaf) RoleChanged(was, is openflow.Role)             {}
 
 func apply(s *stage, conn *openflow.Conn, ch openflow.Change) {
 	_, err := conn.Apply(s.ctx, ch)
