@@ -254,9 +254,21 @@ func (a *API) CreateSecurityGroup(ctx context.Context, g SecurityGroup) (Securit
 	return createAt(ctx, a, "security_group", "security-groups", g)
 }
 
+// SecurityGroup reads a security group with its rules.
+func (a *API) SecurityGroup(ctx context.Context, id string) (SecurityGroup, error) {
+	var answer map[string]SecurityGroup
+	err := a.get(ctx, "/v2.0/security-groups/"+id, &answer)
+	return answer["security_group"], err
+}
+
 // CreateRule makes a rule of a security group.
 func (a *API) CreateRule(ctx context.Context, r Rule) (Rule, error) {
 	return createAt(ctx, a, "security_group_rule", "security-group-rules", r)
+}
+
+// CreateRules makes many at once, all or none.
+func (a *API) CreateRules(ctx context.Context, rules []Rule) error {
+	return call(ctx, a.http, http.MethodPost, a.base+"/v2.0/security-group-rules", map[string][]Rule{"security_group_rules": rules}, nil)
 }
 
 // CreateAddressScope makes an address scope.

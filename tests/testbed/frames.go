@@ -30,6 +30,10 @@ const maxFrames = 100_000
 // closes it.
 func (vm *VM) Tap() (*Wire, error) { return openWire(vm.NS, "eth0") }
 
+// TapAll opens a Wire that hears what arrives at any interface of the VM, also of those that are yet to come. It cannot
+// send. The caller closes it.
+func (vm *VM) TapAll() (*Wire, error) { return openWire(vm.NS, "") }
+
 // TapUnderlay opens a Wire on the host's underlay interface: what other hosts send to this one.
 func (h *Host) TapUnderlay() (*Wire, error) { return openWire(h.NS, "nic0") }
 
@@ -42,6 +46,7 @@ func (h *Host) TapTrunk() (*Wire, error) { return openWire(h.lab.Net, h.Name+"-n
 // TapExternal opens a Wire on the external network's end of the host's third cable: what this host sends out.
 func (h *Host) TapExternal() (*Wire, error) { return openWire(h.lab.Net, h.Name+"-nic2") }
 
+// openWire opens a Wire on an interface of a namespace, or, where no name is given, on all of them.
 func openWire(ns Namespace, device string) (*Wire, error) {
 	w := &Wire{done: make(chan struct{})}
 	err := ns.Do(func() error {
@@ -59,11 +64,15 @@ func openWire(ns Namespace, device string) (*Wire, error) {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20); err != nil {
 			return os.NewSyscallError("setsockopt", err)
 		}
-		card, err := net.InterfaceByName(device)
-		if err != nil {
-			return err
+		from := &unix.SockaddrLinklayer{Protocol: uint16(all)}
+		if device != "" {
+			card, err := net.InterfaceByName(device)
+			if err != nil {
+				return err
+			}
+			from.Ifindex = card.Index
 		}
-		return os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: uint16(all), Ifindex: card.Index}))
+		return os.NewSyscallError("bind", unix.Bind(fd, from))
 	})
 	if err != nil {
 		if w.f != nil {

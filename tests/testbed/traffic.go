@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -229,4 +231,105 @@ func (s *Stream) Stop() error {
 		return nil
 	}
 	return s.err
+}
+
+// ServeDatagrams sends back what comes to a UDP port of the VM, which is to have one address of each version. It ends with ctx.
+func (vm *VM) ServeDatagrams(ctx context.Context, port int) error {
+	conn, err := vm.NS.ListenPacket(ctx, fmt.Sprintf(":%d", port))
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() { conn.Close() })
+	go func() {
+		for b := make([]byte, 65536); ; {
+			n, from, err := conn.ReadFrom(b)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err == nil {
+				_, _ = conn.WriteTo(b[:n], from) // the client judges
+			}
+		}
+	}()
+	return nil
+}
+
+// Datagrams is a stream of numbered datagrams to an echoing server, of which each is to come back.
+type Datagrams struct {
+	conn        net.Conn
+	quiet, Halt func() // Halt ends it at once
+	quit        chan struct{}
+	sending     sync.WaitGroup
+	hearing     sync.WaitGroup
+	sent, heard atomic.Int64
+	last        atomic.Int64 // when one came back, Unix time in nanoseconds
+}
+
+// StartDatagrams sends a datagram of so many bytes, at least 8, to a server made by ServeDatagrams every few milliseconds until Stop.
+func (vm *VM) StartDatagrams(ctx context.Context, to netip.Addr, port int, every time.Duration, size int) (*Datagrams, error) {
+	conn, err := vm.NS.Dial(ctx, "udp", netip.AddrPortFrom(to, uint16(port)).String())
+	if err != nil {
+		return nil, err
+	}
+	d := &Datagrams{conn: conn, quit: make(chan struct{})}
+	d.quiet = sync.OnceFunc(func() {
+		close(d.quit)
+		d.sending.Wait()
+	})
+	d.Halt = sync.OnceFunc(func() {
+		d.quiet()
+		conn.Close()
+		d.hearing.Wait()
+	})
+	d.sending.Go(func() { d.send(every, make([]byte, size)) })
+	d.hearing.Go(func() { d.hear(make([]byte, 65536)) })
+	return d, nil
+}
+
+func (d *Datagrams) send(every time.Duration, b []byte) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.quit:
+			return
+		case <-tick.C:
+		}
+		binary.BigEndian.PutUint64(b, uint64(d.sent.Add(1)))
+		_, _ = d.conn.Write(b) // what is not sent does not come back either
+	}
+}
+
+func (d *Datagrams) hear(b []byte) {
+	seen := map[uint64]bool{}
+	for {
+		n, err := d.conn.Read(b)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil || n < 8 {
+			continue // an ICMP error: the next may come back
+		}
+		if number := binary.BigEndian.Uint64(b); !seen[number] {
+			seen[number] = true
+			d.last.Store(time.Now().UnixNano())
+			d.heard.Add(1)
+		}
+	}
+}
+
+// Heard is how many have come back.
+func (d *Datagrams) Heard() int { return int(d.heard.Load()) }
+
+// Last is when one came back last.
+func (d *Datagrams) Last() time.Time { return time.Unix(0, d.last.Load()) }
+
+// Stop sends no more, waits a moment for those under way, and gives how many were sent and how many of them did not come back.
+func (d *Datagrams) Stop() (sent, lost int) {
+	d.quiet()
+	for deadline := time.Now().Add(2 * time.Second); d.heard.Load() < d.sent.Load() && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	d.Halt()
+	return int(d.sent.Load()), int(d.sent.Load() - d.heard.Load())
 }
