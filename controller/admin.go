@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,15 +37,46 @@ func (c *Controller) serveAdmin(ctx context.Context, ln net.Listener) error {
 	return nil
 }
 
+// adminPaths is for whoever asks what there is.
+var adminPaths = []string{
+	"GET /healthz", "GET /readyz", "GET /metrics", "GET /v1/hosts", "GET /v1/hosts/{host}/flows", "POST /v1/hosts/{host}/drain", "GET /v1/objects/{object}",
+	"POST /v1/audit", "GET /v1/events", "GET /v1/ports/{port}", "GET /v1/routers/{router}", "PUT /v1/routers/{router}/gateway-host", "GET /debug/pprof/",
+}
+
+// looksAtOnce is how many may look at hosts' flows at the same time, who each hold a host's flows in memory: a hundred thousand are some
+// hundred megabytes. Others wait for their turn.
+const looksAtOnce = 4
+
+// lookWrite bounds how long a client may take to read what it was shown.
+const lookWrite = 2 * time.Minute
+
+// looking is a handler that takes its turn.
+func (c *Controller) looking(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case c.looks <- struct{}{}:
+			defer func() { <-c.looks }()
+		case <-r.Context().Done():
+			return // the client has gone
+		}
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(lookWrite)) // tests write where there is none
+		h(w, r)
+	}
+}
+
 func (c *Controller) adminRoutes() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string][]string{"paths": adminPaths}) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, http.StatusNotFound, "there is no %s %s; GET / lists what there is", r.Method, r.URL.Path)
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", c.getReady)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(c.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /v1/hosts", c.getHosts)
-	mux.HandleFunc("GET /v1/hosts/{host}/flows", c.getFlows)
-	mux.HandleFunc("GET /v1/objects/{what}", c.getObject)
-	mux.HandleFunc("POST /v1/audit", c.postAudit)
+	mux.HandleFunc("GET /v1/hosts/{host}/flows", c.looking(c.getFlows))
+	mux.HandleFunc("GET /v1/objects/{what}", c.looking(c.getObject))
+	mux.HandleFunc("POST /v1/audit", c.looking(c.postAudit))
 	mux.HandleFunc("GET /v1/events", c.getEvents)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // the named profiles too
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -79,6 +111,7 @@ func answer(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
 	_ = enc.Encode(body)
 }
 
@@ -87,13 +120,20 @@ func refuseHost(w http.ResponseWriter, name string) {
 	refuse(w, http.StatusNotFound, "no host %q has joined; GET /v1/hosts lists those that have", name)
 }
 
-// idIn reads the id in a URL's path of a "port" or "router"; false when it has refused what is there.
-func idIn(w http.ResponseWriter, r *http.Request, of string) (uuid.UUID, bool) {
-	id, err := uuid.Parse(r.PathValue(of))
-	if err != nil {
-		refuse(w, http.StatusBadRequest, "%q is not a %s's id", r.PathValue(of), of)
+// find is the id of the one object of a kind that has an id, a name or an address; false when it has refused what was asked for.
+func (c *Controller) find(w http.ResponseWriter, kind, what string) (uuid.UUID, bool) {
+	c.mu.RLock()
+	ids := slices.DeleteFunc(c.loop.called(what), func(id uuid.UUID) bool { return c.loop.around(kind, id) == nil })
+	c.mu.RUnlock()
+	switch len(ids) {
+	case 1:
+		return ids[0], true
+	case 0:
+		refuse(w, http.StatusNotFound, "the controller knows no %s that is called %q", kind, what)
+	default:
+		refuse(w, http.StatusConflict, "%d %ss are called %q: use an id, as %s", len(ids), kind, what, ids[0])
 	}
-	return id, err == nil
+	return uuid.Nil, false
 }
 
 func refuse(w http.ResponseWriter, status int, format string, args ...any) {
@@ -128,7 +168,7 @@ const maxWait = time.Minute
 
 // getPort shows a port. With ?wait=10s it answers when the port is wired, or else after that time.
 func (c *Controller) getPort(w http.ResponseWriter, r *http.Request) {
-	id, ok := idIn(w, r, "port")
+	id, ok := c.find(w, "port", r.PathValue("port"))
 	if !ok {
 		return
 	}

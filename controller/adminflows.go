@@ -128,7 +128,7 @@ func (s *selection) picks(table uint8) bool {
 	return s.table == "" || s.table == numbered(table) || s.table == flowpipeline.TableName(table)
 }
 
-// selectionIn reads ?table=, ?port=, ?network=, ?router=, ?group= and ?rule=; false when it has refused what is there.
+// selectionIn reads ?table=, ?port=, ?network=, ?router=, ?floatingip=, ?group= and ?rule=, which are ids or names; false when it has refused what is there.
 func (c *Controller) selectionIn(w http.ResponseWriter, r *http.Request) (selection, bool) {
 	q := r.URL.Query()
 	s := selection{table: q.Get("table")}
@@ -136,22 +136,17 @@ func (c *Controller) selectionIn(w http.ResponseWriter, r *http.Request) (select
 		refuse(w, http.StatusBadRequest, "there is no table %q", s.table)
 		return s, false
 	}
-	for _, kind := range []string{"port", "network", "router", "group", "rule"} {
+	for _, kind := range []string{"port", "network", "router", "floatingip", "group", "rule"} {
 		if !q.Has(kind) {
 			continue
 		}
-		id, err := uuid.Parse(q.Get(kind))
-		if err != nil {
-			refuse(w, http.StatusBadRequest, "%q is not a %s's id", q.Get(kind), kind)
+		id, ok := c.find(w, kind, q.Get(kind))
+		if !ok {
 			return s, false
 		}
 		c.mu.RLock()
 		around := c.loop.around(kind, id)
 		c.mu.RUnlock()
-		if around == nil {
-			refuse(w, http.StatusNotFound, "the controller knows no %s %s", kind, id)
-			return s, false
-		}
 		for id := range around {
 			if !s.about.holds(id) {
 				delete(around, id)
@@ -195,6 +190,7 @@ func (l *loop) around(kind string, id uuid.UUID) objects {
 		for _, rule := range facts.SecurityGroups()[id].Rules {
 			out[rule.ID] = struct{}{}
 		}
+	case kind == "floatingip" && facts.FloatingIP(id) != nil:
 	case kind == "rule" && facts.SecurityGroups()[id] == nil && facts.SecurityGroupOf(id) != nil:
 	default:
 		return nil
@@ -293,6 +289,7 @@ func (f *FlowsReport) write(w http.ResponseWriter) {
 	host, _ := json.Marshal(f.Host) // a string can be written
 	fmt.Fprintf(b, "{\"host\": %s, \"source\": %q, \"settled\": %v, \"flows\": [\n", host, f.Source, f.Settled)
 	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false)
 	for i := range f.Flows {
 		if i > 0 {
 			b.WriteByte(',')

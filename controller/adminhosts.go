@@ -36,6 +36,7 @@ type HostReport struct {
 }
 
 // Compared is a read of all that a switch holds. What was lacking or too much then has been mended since, or is on its way.
+// Present goes on: it counts what the switch has acknowledged since.
 type Compared struct {
 	At        time.Time `json:"at"`
 	Present   int       `json:"flows_present"`

@@ -70,7 +70,7 @@ func (c *Controller) getObject(w http.ResponseWriter, r *http.Request) {
 			out.ID, out.Name, out.Project = ids[0].String(), n.name, n.project
 			if g := c.loop.compiler.Facts.SecurityGroups()[ids[0]]; g != nil {
 				for i := range g.Rules {
-					out.Rules = append(out.Rules, RuleCount{ID: g.Rules[i].ID.String(), Allows: g.Rules[i].Effect()})
+					out.Rules = append(out.Rules, RuleCount{ID: g.Rules[i].ID.String(), Allows: c.loop.allows(&g.Rules[i])})
 				}
 			}
 		}
@@ -104,6 +104,39 @@ func (c *Controller) getObject(w http.ResponseWriter, r *http.Request) {
 	}
 	out.countRules()
 	answer(w, out)
+}
+
+// allows is what a rule lets pass, in the words of its API.
+func (l *loop) allows(r *signalbox.SecurityGroupRule) string {
+	out, from := string(r.Direction)+" "+string(r.EtherType), "from"
+	if r.Direction == signalbox.Egress {
+		from = "to"
+	}
+	if r.Protocol != "" {
+		out += " " + string(r.Protocol)
+	}
+	n, _ := r.Protocol.Number()
+	switch icmp := n == signalbox.ProtocolICMP || n == signalbox.ProtocolICMPv6; {
+	case icmp && r.PortMin != signalbox.NoPort:
+		out += fmt.Sprintf(" type %d", r.PortMin)
+		if r.PortMax != signalbox.NoPort {
+			out += fmt.Sprintf(" code %d", r.PortMax)
+		}
+	case icmp, r.PortMin == signalbox.NoPort:
+	case r.PortMin == r.PortMax:
+		out += fmt.Sprintf(" port %d", r.PortMin)
+	default:
+		out += fmt.Sprintf(" ports %d-%d", r.PortMin, r.PortMax)
+	}
+	switch g := l.compiler.Facts.SecurityGroups()[r.RemoteGroupID]; {
+	case g != nil:
+		return fmt.Sprintf("%s %s group %s (%s)", out, from, g.ID, g.Name)
+	case r.RemoteGroupID != uuid.Nil:
+		return fmt.Sprintf("%s %s group %s", out, from, r.RemoteGroupID)
+	case r.RemotePrefix.Bits() > 0:
+		return fmt.Sprintf("%s %s %s", out, from, r.RemotePrefix.Masked())
+	}
+	return out + " " + from + " anybody"
 }
 
 // countRules adds up what the flows of each rule have matched.
@@ -147,7 +180,8 @@ func (l *loop) called(what string) (ids []uuid.UUID) {
 		return nil
 	}
 	for id, p := range facts.Ports() {
-		if p.Name == what || slices.ContainsFunc(p.FixedIPs, func(ip signalbox.FixedIP) bool { return ip.Addr.String() == what }) {
+		// A port that only holds a floating IP's address is not what has it.
+		if p.Name == what || p.Role != signalbox.RoleFloatingIP && slices.ContainsFunc(p.FixedIPs, func(ip signalbox.FixedIP) bool { return ip.Addr.String() == what }) {
 			ids = append(ids, id)
 		}
 	}

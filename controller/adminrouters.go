@@ -69,7 +69,7 @@ func (l *loop) nameByID(host uuid.UUID) string {
 
 // getRouter shows where a router's gateway is.
 func (c *Controller) getRouter(w http.ResponseWriter, r *http.Request) {
-	id, ok := idIn(w, r, "router")
+	id, ok := c.find(w, "router", r.PathValue("router"))
 	if !ok {
 		return
 	}
@@ -89,7 +89,7 @@ const moveWait = 10 * time.Second
 // putGatewayHost moves a router's gateway to the host that the body names, {"host": NAME}, and answers when it is wired
 // there. The gateway stays there as it would anywhere: until its host is lost, or is drained.
 func (c *Controller) putGatewayHost(w http.ResponseWriter, r *http.Request) {
-	id, ok := idIn(w, r, "router")
+	id, ok := c.find(w, "router", r.PathValue("router"))
 	if !ok {
 		return
 	}

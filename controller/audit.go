@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
 // AuditReport is one host's switch, read whole and compared with what is wanted of it.
@@ -17,19 +19,34 @@ type AuditReport struct {
 	Missing int          `json:"flows_missing"`
 	Surplus int          `json:"flows_surplus"`
 	Changed int          `json:"flows_changed"`
-	Meters  int          `json:"meters_differing"`
+	Meters  []MeterDrift `json:"meters_differing,omitempty"`
 	Settled bool         `json:"settled"`         // nothing was on its way, so that a difference is one
 	Error   string       `json:"error,omitempty"` // why it could not be compared
 	Flows   []FlowReport `json:"flows,omitempty"` // what differs: the first of it
 }
 
+// MeterDrift is a meter that is not as it should be.
+type MeterDrift struct {
+	ID     uint32 `json:"id"`
+	Wanted *Rate  `json:"wanted,omitempty"` // nil: nobody wants it
+	Found  *Rate  `json:"found,omitempty"`  // nil: it is not there
+}
+
+// Rate is what a meter lets pass.
+type Rate struct {
+	PacketsPerSecond uint32 `json:"packets_per_second"`
+	Burst            uint32 `json:"burst"` // packets
+}
+
+func rateOf(m flow.RateLimit) *Rate { return &Rate{m.PacketsPerSecond, m.Burst} }
+
 // Same reports whether the switch was found to hold what it should.
 func (r *AuditReport) Same() bool {
-	return r.Error == "" && r.Missing+r.Surplus+r.Changed+r.Meters == 0
+	return r.Error == "" && r.Missing+r.Surplus+r.Changed+len(r.Meters) == 0
 }
 
 const (
-	auditAtOnce = 4   // hosts that are read at the same time
+	auditAtOnce = 2   // hosts, of one audit, that are read at the same time
 	auditShown  = 100 // differing flows of a host that are reported one by one
 )
 

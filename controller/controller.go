@@ -97,6 +97,8 @@ type Controller struct {
 	news    *news  // for those who listen to events
 	leases  leases // that DHCP has given
 
+	looks chan struct{} // holds a token for each who looks at hosts' flows
+
 	resolver *resolver
 	cookies  dns.Cookies
 
@@ -111,7 +113,7 @@ type Controller struct {
 // New is a controller that has not begun.
 func New(cfg Config, store Store, log *slog.Logger) *Controller {
 	cfg.defaults()
-	c := &Controller{cfg: cfg, store: store, log: log, metrics: newMetrics(), news: newNews(), events: make(chan func(*loop), 256), loaded: make(chan struct{}), ended: make(chan struct{})}
+	c := &Controller{cfg: cfg, store: store, log: log, metrics: newMetrics(), news: newNews(), looks: make(chan struct{}, looksAtOnce), events: make(chan func(*loop), 256), loaded: make(chan struct{}), ended: make(chan struct{})}
 	c.resolver = newResolver(cfg.DNSServers, c.metrics.forwarded)
 	_, _ = rand.Read(c.cookies.Secret[:]) // it never fails
 	c.loop = newLoop(c)

@@ -97,6 +97,9 @@ func (c *Controller) sayBinding(b signalbox.Binding, verb string) {
 // aliveEvery is how often a silent stream says that it lives, so that nobody between takes it for dead.
 const aliveEvery = 15 * time.Second
 
+// readWithin is how long a client that reads nothing is kept, when it has not even room for more.
+const readWithin = 30 * time.Second
+
 // getEvents streams events as they happen (text/event-stream, as in the HTML standard, 9.2), of the kinds that ?kind= names, or
 // all. A client that reads too slowly loses events, and is told how many.
 func (c *Controller) getEvents(w http.ResponseWriter, r *http.Request) {
@@ -116,6 +119,7 @@ func (c *Controller) getEvents(w http.ResponseWriter, r *http.Request) {
 	alive := time.NewTicker(aliveEvery)
 	defer alive.Stop()
 	for err == nil {
+		_ = out.SetWriteDeadline(time.Now().Add(aliveEvery + readWithin)) // who reads nothing is not waited for
 		if err = out.Flush(); err != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -143,7 +144,7 @@ type comparison struct {
 	wanted
 	held    []held
 	counts  map[State]int
-	meters  int  // that differ
+	meters  []MeterDrift
 	settled bool // nothing was on its way: a difference is one
 }
 
@@ -209,17 +210,25 @@ func (c *Controller) awaitSettled(ctx context.Context, h *host) moment {
 	}
 }
 
-func differing(wanted map[uint32]flow.RateLimit, has []flow.RateLimit) (n int) {
-	left := len(wanted)
+// differing is the meters that are not as they should be, in the order of their numbers.
+func differing(wanted map[uint32]flow.RateLimit, has []flow.RateLimit) (out []MeterDrift) {
+	found := make(map[uint32]bool, len(has))
 	for _, m := range has {
-		if w, ok := wanted[m.ID]; !ok || w != m {
-			n++
-		}
-		if _, ok := wanted[m.ID]; ok {
-			left--
+		found[m.ID] = true
+		switch w, wants := wanted[m.ID]; {
+		case !wants:
+			out = append(out, MeterDrift{ID: m.ID, Found: rateOf(m)})
+		case w != m:
+			out = append(out, MeterDrift{m.ID, rateOf(w), rateOf(m)})
 		}
 	}
-	return n + max(left, 0)
+	for id, w := range wanted {
+		if !found[id] {
+			out = append(out, MeterDrift{ID: id, Wanted: rateOf(w)})
+		}
+	}
+	slices.SortFunc(out, func(a, b MeterDrift) int { return cmp.Compare(a.ID, b.ID) })
+	return out
 }
 
 // match puts each flow of the switch beside the one that is wanted. dialect is how the switch writes flows that it writes

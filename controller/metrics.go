@@ -101,7 +101,7 @@ var (
 	viewInSync    = desc("host_in_sync", "Whether a host's switch has acknowledged all that is wanted of it.", "host")
 	viewPorts     = desc("host_ports", "VIFs on a host that are known to be ports.", "host")
 	viewWanted    = desc("flows_wanted", "Flows that a host's switch is to hold.", "host")
-	viewPresent   = desc("flows_present", "Flows that a host's switch held when it was last read whole.", "host")
+	viewPresent   = desc("flows_present", "Flows that a host's switch holds: those found when it was last read whole, and what it has acknowledged since.", "host")
 	viewDiffering = desc("flows_differing", "Flows that were lacking or too many when a host's switch was last read whole.", "host")
 	viewRole      = desc("host_role", "This controller's role at a host's switch, as the switch says it: 1 for the one that it has.", "host", "role")
 	viewArrivals  = desc("connections_total", "OpenFlow connections that a host's switch began.", "host")

@@ -91,6 +91,7 @@ func TestOperatorsWindow(t *testing.T) {
 			"?table=54&source=switch&router=" + router.String(): func(f *FlowReport) bool {
 				return f.Table == 54 && (f.ID == router.String() || f.ID[:4] == "7021" || f.ID[:4] == "7022" || f.ID[:4] == "7023")
 			},
+			"?port=10.0.0.3": func(f *FlowReport) bool { return f.ID == port.String() },
 			"?network=" + network.String() + "&port=" + port.String(): func(f *FlowReport) bool { return f.ID == port.String() },
 		} {
 			var got FlowsReport
@@ -106,7 +107,7 @@ func TestOperatorsWindow(t *testing.T) {
 			}
 		}
 		for query, status := range map[string]int{
-			"?port=7": 400, "?table=cellar": 400, "?source=hearsay": 400, "?router=" + port.String(): 404,
+			"?port=7": 404, "?table=cellar": 400, "?source=hearsay": 400, "?router=" + port.String(): 404,
 		} {
 			if got, body := w.ask("GET", path+query); got != status {
 				t.Errorf("%s: %d %s, not %d", query, got, body, status)
@@ -165,6 +166,10 @@ func TestOperatorsWindow(t *testing.T) {
 		if !strings.Contains(diff, line) {
 			t.Errorf("the difference does not say %q:\n%s", line, diff)
 		}
+	}
+	w.OFCtl("add-meter", "br-int", "meter=9,pktps,bands=type=drop,rate=7")
+	if a := audit(""); len(a.Meters) != 1 || a.Meters[0].ID != 9 || a.Meters[0].Wanted != nil || a.Meters[0].Found.PacketsPerSecond != 7 {
+		t.Errorf("one meter too many: %+v", a.Meters)
 	}
 	audit("?repair=true")
 	w.await("the switch is mended", func() bool { a := audit(""); return a.Same() })
@@ -363,8 +368,12 @@ func TestSlave(t *testing.T) {
 	w.VSCtl("add-port", "br-int", "other") // what is changed by others is not mended now
 	w.OFCtl("add-flow", "br-int", "table=7,cookie=0x77,priority=9,in_port=7,actions=output:8")
 	sent := h.conn.FlowMods()
-	var out []AuditReport
-	w.await("the audit sees it", func() bool { w.read("POST", "/v1/audit?repair=true", &out); return out[0].Surplus == 1 })
+	audit := func() AuditReport {
+		var out []AuditReport
+		w.read("POST", "/v1/audit?repair=true", &out)
+		return out[0]
+	}
+	w.await("the audit sees it", func() bool { return audit().Surplus == 1 })
 	if _, text := w.ask("GET", "/metrics"); !strings.Contains(text, `signalbox_host_role{host="`+h.name()+`",role="slave"} 1`) {
 		t.Error("the role is no metric")
 	}
@@ -372,7 +381,7 @@ func TestSlave(t *testing.T) {
 		t.Errorf("a slave has sent %d flow-mods", n-sent)
 	}
 	claim(openflow.Master)
-	w.await("the controller goes on", func() bool { w.read("POST", "/v1/audit", &out); return out[0].Same() && report().Role == "master" })
+	w.await("the controller goes on", func() bool { a := audit(); return a.Same() && report().Role == "master" })
 	var roles []string
 	for len(l.events) > 0 {
 		if e := <-l.events; e.Kind == "role" {

@@ -106,6 +106,9 @@ func (l *loop) acknowledged(a *applier, seq uint64, refused []refusedFlow, sent 
 		h.refused[f.Cookie], h.lacking[f.Why.ID] = f.err.Error(), struct{}{}
 	}
 	h.acked = seq
+	if c := h.compared; c != nil {
+		h.compared = &Compared{c.At, c.Present + sent.Adds - sent.Deletes, c.Differing} // others may be reading the old one
+	}
 	l.judgeAcknowledged(h)
 }
 

@@ -50,10 +50,11 @@ output of ovs-ofctl is read from standard input and each of its flows explained 
 	cmd.Flags().Bool("names", false, "name tables; else they have their numbers")
 	cmd.Flags().String("source", "wanted", "wanted, switch or diff")
 	cmd.Flags().String("table", "", "only this table, by name or number")
-	cmd.Flags().String("port", "", "only flows for this port, by its id")
-	cmd.Flags().String("network", "", "only flows for this network and its ports, by its id")
-	cmd.Flags().String("router", "", "only flows for this router, its ports and its floating IPs, by its id")
-	cmd.Flags().String("group", "", "only flows for this security group and its rules, by its id")
+	cmd.Flags().String("port", "", "only flows for this port, by its id, name or address")
+	cmd.Flags().String("network", "", "only flows for this network and its ports, by its id or name")
+	cmd.Flags().String("router", "", "only flows for this router, its ports and its floating IPs, by its id or name")
+	cmd.Flags().String("floatingip", "", "only flows for this floating IP, by its id or address")
+	cmd.Flags().String("group", "", "only flows for this security group and its rules, by its id or name")
 	cmd.Flags().String("rule", "", "only flows for this rule of a security group, by its id")
 	addJSONFlag(cmd)
 	addAdminFlag(cmd)
@@ -65,7 +66,7 @@ func flowsPath(host string) string { return "/v1/hosts/" + url.PathEscape(host) 
 // flowsQuery asks for what the flags say.
 func flowsQuery(cmd *cobra.Command) url.Values {
 	query := url.Values{}
-	for _, name := range []string{"explain", "names", "source", "table", "port", "network", "router", "group", "rule"} {
+	for _, name := range []string{"explain", "names", "source", "table", "port", "network", "router", "floatingip", "group", "rule"} {
 		if f := cmd.Flags().Lookup(name); f.Changed {
 			query.Set(name, f.Value.String())
 		}

@@ -28,7 +28,7 @@ func gatewayCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "gateway", Short: "See at which host a router's gateway is, and move it"}
 	show := &cobra.Command{
 		Use:   "show ROUTER",
-		Short: "Show the hosts that translate a router's addresses; ROUTER is its id",
+		Short: "Show the hosts that translate a router's addresses; ROUTER is its id or name",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r controller.RouterReport

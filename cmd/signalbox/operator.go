@@ -120,8 +120,9 @@ func hostsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hosts",
 		Short: "List the hosts that have joined",
-		Long: `List the hosts that have joined: since when each is connected or away, how many flows it is to hold, and how many were there
-and differed when its switch was read whole the last time.`,
+		Long: `List the hosts that have joined: since when each is connected or away, and as what the switch takes this controller (role: a slave may
+not write to it); how many flows it is to hold (wanted) and holds (present), and whether it has acknowledged all (in sync); how many differed when its switch
+was read whole the last time (compared); what was sent last, and what went wrong since the controller began.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a, err := adminOf(cmd)
@@ -136,16 +137,16 @@ and differed when its switch was read whole the last time.`,
 				return err
 			}
 			w := table(cmd)
-			fmt.Fprintln(w, "NAME\tDATAPATH\tVERSION\tCONNECTED\tSINCE\tROLE\tOVSDB\tTUNNEL IP\tPORTS\tFLOWS\tPRESENT\tDIFFERED\tIN SYNC\tLAST BUNDLE\tERRORS")
+			fmt.Fprintln(w, "NAME\tDATAPATH\tVERSION\tCONNECTED\tSINCE\tROLE\tOVSDB\tTUNNEL IP\tPORTS\tWANTED\tPRESENT\tIN SYNC\tCOMPARED\tLAST BUNDLE\tERRORS")
+			now := time.Now()
 			for _, h := range hosts {
-				present, differed := "-", "-"
-				if h.Compared != nil {
-					present, differed = fmt.Sprint(h.Compared.Present), fmt.Sprint(h.Compared.Differing)
+				present, compared := "-", "-"
+				if c := h.Compared; c != nil {
+					present, compared = fmt.Sprint(c.Present), fmt.Sprintf("%d differed %s ago", c.Differing, now.Sub(c.At).Round(time.Second))
 				}
-				e := h.Errors
-				fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%v\t%s\t%d\n", h.Name, h.DatapathID, cmp.Or(h.Version, "-"), h.Connected,
-					h.Since.Format(time.RFC3339), cmp.Or(h.Role, "-"), cmp.Or(h.OVSDB, "-"), cmp.Or(h.TunnelIP, "-"), h.Ports, h.FlowsWanted, present, differed,
-					h.InSync, bundle(h.LastBundle), e.Bundles+e.Refused+e.Switch)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%v\t%s\t%s\t%s\n", h.Name, h.DatapathID, cmp.Or(h.Version, "-"), h.Connected,
+					h.Since.Format(time.RFC3339), cmp.Or(h.Role, "-"), cmp.Or(h.OVSDB, "-"), cmp.Or(h.TunnelIP, "-"), h.Ports, h.FlowsWanted, present,
+					h.InSync, compared, bundle(h.LastBundle), mistakes(h.Errors))
 			}
 			return w.Flush()
 		},
@@ -155,6 +156,20 @@ and differed when its switch was read whole the last time.`,
 	return cmd
 }
 
+// mistakes is what went wrong, in words; "-": nothing did.
+func mistakes(e controller.HostErrors) string {
+	var out []string
+	for _, n := range []struct {
+		of    uint64
+		words string
+	}{{e.Bundles, "bundles broken"}, {e.Refused, "flows refused"}, {e.Switch, "messages refused"}, {e.Disconnects, "disconnects"}} {
+		if n.of > 0 {
+			out = append(out, fmt.Sprintf("%d %s", n.of, n.words))
+		}
+	}
+	return cmp.Or(strings.Join(out, ", "), "-")
+}
+
 func bundle(b *controller.Bundle) string {
 	switch {
 	case b == nil:
@@ -162,7 +177,11 @@ func bundle(b *controller.Bundle) string {
 	case b.Error != "":
 		return "failed"
 	}
-	return fmt.Sprintf("+%d -%d in %.1f ms", b.Adds, b.Deletes, 1000*b.Seconds)
+	out := fmt.Sprintf("+%d -%d in %.1f ms", b.Adds, b.Deletes, 1000*b.Seconds)
+	if b.Refused > 0 {
+		out += fmt.Sprintf(", %d refused", b.Refused)
+	}
+	return out
 }
 
 func whyCommand() *cobra.Command {
@@ -233,6 +252,7 @@ differs is only shown, unless with --repair; the controller mends it in any case
 			if wantsJSON(cmd) {
 				enc := json.NewEncoder(cmd.OutOrStdout())
 				enc.SetIndent("", "  ")
+				enc.SetEscapeHTML(false)
 				err = enc.Encode(hosts)
 			} else {
 				err = printAudit(cmd, hosts)
@@ -250,17 +270,27 @@ func printAudit(cmd *cobra.Command, hosts []controller.AuditReport) error {
 	w := table(cmd)
 	fmt.Fprintln(w, "HOST\tWANTED\tPRESENT\tMISSING\tSURPLUS\tCHANGED\tMETERS\tSETTLED\tERROR")
 	for _, h := range hosts {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%v\t%s\n", h.Host, h.Wanted, h.Present, h.Missing, h.Surplus, h.Changed, h.Meters, h.Settled, cmp.Or(h.Error, "-"))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%v\t%s\n", h.Host, h.Wanted, h.Present, h.Missing, h.Surplus, h.Changed, len(h.Meters), h.Settled, cmp.Or(h.Error, "-"))
 	}
 	for _, h := range hosts {
-		if len(h.Flows) > 0 {
+		if len(h.Flows)+len(h.Meters) > 0 {
 			fmt.Fprintf(w, "# %s\n", h.Host)
+		}
+		for _, m := range h.Meters {
+			fmt.Fprintf(w, "    # meter %d is %s, and is to be %s\n", m.ID, meter(m.Found), meter(m.Wanted))
 		}
 		for i := range h.Flows {
 			h.Flows[i].Print(w, true)
 		}
 	}
 	return w.Flush()
+}
+
+func meter(m *controller.Rate) string {
+	if m == nil {
+		return "not there"
+	}
+	return fmt.Sprintf("%d packets/s, bursts of %d", m.PacketsPerSecond, m.Burst)
 }
 
 // verdict is nil where every host was compared and holds what it should.
