@@ -182,7 +182,7 @@ func compileGroup(u Unit, r *Reader) Compiled {
 		return d.out
 	}
 	readGroup(d, r, g)
-	made := map[string]bool{} // two rules may allow some of the same
+	made := map[flow.Cookie]bool{} // two rules may allow some of the same
 	for i := range g.Rules {
 		own := &draft{kind: "rule", id: g.Rules[i].ID} // so that what it lets pass is counted for it
 		allow(own, r, g, &g.Rules[i], made)

@@ -17,7 +17,7 @@ import (
 
 // allow makes a rule's flows: one, but for a range of ports or types as many as it takes masks to say it. made is what other
 // rules of the group have made.
-func allow(d *draft, r *Reader, g *signalbox.SecurityGroup, rule *signalbox.SecurityGroupRule, made map[string]bool) {
+func allow(d *draft, r *Reader, g *signalbox.SecurityGroup, rule *signalbox.SecurityGroupRule, made map[flow.Cookie]bool) {
 	v6 := rule.EtherType == signalbox.IPv6
 	match := flow.Match{isFamily(v6)}
 	if rule.RemotePrefix.IsValid() {
@@ -37,12 +37,14 @@ func allow(d *draft, r *Reader, g *signalbox.SecurityGroup, rule *signalbox.Secu
 	if protocol != 0 {
 		match = append(match, flow.IsSub(Protocol, uint64(protocol)))
 	}
+	phrase := "allows " + called(rule)
 	for _, service := range servicesOf(rule) {
-		match := append(match[:len(match):len(match)], service...)
-		f := flow.New(TableRule, 100, match, flow.Why{})
-		if text := f.String(); !made[text] {
-			made[text] = true
-			d.add(TableRule, 100, match, "allows "+called(rule), flow.Load{Dst: Allowed, Value: flow.Num(1)})
+		d.add(TableRule, 100, append(match[:len(match):len(match)], service...), phrase, flow.Load{Dst: Allowed, Value: flow.Num(1)})
+		last := len(d.out.Flows) - 1
+		if cookie := d.out.Flows[last].Cookie; made[cookie] {
+			d.out.Flows = d.out.Flows[:last]
+		} else {
+			made[cookie] = true
 		}
 	}
 }
