@@ -184,7 +184,7 @@ func (h *Host) addressUnderlay(ctx context.Context) error {
 // the controller every few seconds, and should not wait eight more each time.
 func (h *Host) Join(ctx context.Context, m Manager) error {
 	if m != NoManager { // before the controller hears of the host: it dials then, and again only seconds later
-		if _, err := h.Vsctl(ctx, "set-manager", string(m)); err != nil {
+		if _, err := h.Vsctl(ctx, "set-manager", string(m), "--", "set", "manager", string(m), "max_backoff=1000"); err != nil {
 			return err
 		}
 	}
