@@ -133,6 +133,7 @@ type script struct {
 	origins  [][2]string   // address scopes and subnet pools, by name in the URL and id
 	machines []*testbed.VM // of the world outside
 	counter  int
+	pictured sync.Once
 }
 
 // script runs one story as a subtest. However it went, the controller is then restarted and must send no
@@ -194,6 +195,27 @@ func (s *script) clean() {
 	if err := errors.Join(errs...); err != nil {
 		s.Errorf("clean up: %v", err)
 	}
+}
+
+// Error, Errorf, Fatal and Fatalf are those of testing, and take a picture of the first failure while what failed is still there.
+func (s *script) Error(args ...any) { s.Helper(); s.picture(); s.T.Error(args...) }
+func (s *script) Errorf(format string, args ...any) {
+	s.Helper()
+	s.picture()
+	s.T.Errorf(format, args...)
+}
+func (s *script) Fatal(args ...any) { s.Helper(); s.picture(); s.T.Fatal(args...) }
+func (s *script) Fatalf(format string, args ...any) {
+	s.Helper()
+	s.picture()
+	s.T.Fatalf(format, args...)
+}
+
+func (s *script) picture() {
+	s.Helper()
+	s.pictured.Do(func() {
+		s.Logf("%s: how things were at the first failure:\n%s", time.Now().UTC().Format(time.StampMilli), s.lab.Picture(s.ctx, s.box))
+	})
 }
 
 func (s *script) must(err error) {

@@ -422,23 +422,29 @@ func (a *Admin) FlowMods(ctx context.Context) (int, error) {
 	return a.Counter(ctx, "signalbox_flow_mods_total")
 }
 
-// Counter is the sum over all labels of a metric, 0 when there is none of that name.
-func (a *Admin) Counter(ctx context.Context, name string) (int, error) {
+// Metrics is all that the controller counts, in Prometheus' words.
+func (a *Admin) Metrics(ctx context.Context) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.base+"/metrics", nil)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	resp, err := a.http.Do(req)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
+	return string(text), err
+}
+
+// Counter is the sum over all labels of a metric, 0 when there is none of that name.
+func (a *Admin) Counter(ctx context.Context, name string) (int, error) {
+	text, err := a.Metrics(ctx)
 	if err != nil {
 		return 0, err
 	}
 	sum := 0.0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		rest, ok := strings.CutPrefix(line, name)
 		if !ok || !strings.HasPrefix(rest, "{") && !strings.HasPrefix(rest, " ") {
 			continue

@@ -101,10 +101,15 @@ func (vm *VM) DHCP(ctx context.Context, client Client, limit time.Duration, extr
 	if client == Dhclient {
 		args = append(args, "eth0")
 	}
+	wire, err := vm.Tap()
+	if err != nil {
+		return nil, err
+	}
+	defer wire.Close()
 	start := time.Now()
 	said, err := vm.runClient(ctx, lease, args)
 	if _, missing := os.Stat(lease); missing != nil {
-		return nil, fmt.Errorf("%s on %s got no lease in %v: %w\n%s", client, vm.Name, time.Since(start).Round(time.Millisecond), err, said)
+		return nil, fmt.Errorf("%s on %s got no lease in %v: %w; kinds of answers that reached it: %v\n%s", client, vm.Name, time.Since(start).Round(time.Millisecond), errors.Join(err, errNoLease), answers(wire), said)
 	}
 	took := time.Since(start)
 	l, err := readLease(lease)
@@ -112,6 +117,21 @@ func (vm *VM) DHCP(ctx context.Context, client Client, limit time.Duration, extr
 		l.Acquired, l.Asked = took, len(asking.FindAllString(said, -1))
 	}
 	return l, err
+}
+
+var errNoLease = errors.New("the client has given up or was ended")
+
+// answers are the kinds of DHCP messages (option 53, which servers put first) that a Wire has heard: 2 is an offer, 5 an ACK, 6 a NAK.
+func answers(w *Wire) (kinds []byte) {
+	const udpPorts, kind = 34, 14 + 20 + 8 + 240
+	w.Count(func(f []byte) bool {
+		is := len(f) > kind+2 && f[udpPorts] == 0 && f[udpPorts+1] == 67 && f[kind] == 53
+		if is {
+			kinds = append(kinds, f[kind+2])
+		}
+		return is
+	})
+	return kinds
 }
 
 // runClient runs a client in a mount namespace of its own where /etc/resolv.conf is a scratch file, and ends
