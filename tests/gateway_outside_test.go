@@ -140,19 +140,6 @@ func (s *script) floatAs(wanted testbed.FloatingIP) (testbed.FloatingIP, netip.A
 	return f, netip.MustParseAddr(f.Addr)
 }
 
-// connects waits until an address answers a machine's pings, and fails when one is lost then.
-func (s *script) connects(from *testbed.VM, to netip.Addr) {
-	s.Helper()
-	if _, err := from.ReachableIn(s.ctx, to, patience); err != nil {
-		s.Fatal(err)
-	}
-	r, err := from.Ping(s.ctx, to, testbed.PingOptions{})
-	s.must(err)
-	if r.Lost() != 0 {
-		s.Errorf("%s to %s: %d of %d pings lost", from.Name, to, r.Lost(), r.Sent)
-	}
-}
-
 // echoAt waits for the first ping that a wire hears: pings may be answered before it has.
 func (s *script) echoAt(w *testbed.Wire) []byte {
 	s.Helper()

@@ -57,11 +57,7 @@ func nextTakesLess(s *script) {
 // exactly: a packet of exactly this size passes.
 func (s *script) exactly(from, to *guest, size int) {
 	s.Helper()
-	r, err := from.Ping(s.ctx, to.IP, testbed.PingOptions{Size: size - 20 - 8})
-	s.must(err)
-	if r.Lost() != 0 {
-		s.Errorf("%s to %s: %d of %d pings of %d bytes lost", from.Name, to.Name, r.Lost(), r.Sent, size)
-	}
+	s.losesNone(from.VM, to.IP, testbed.PingOptions{Size: size - 20 - 8})
 }
 
 // knowsMTU: a guest's kernel has taken in what it was told of the way to another.

@@ -169,11 +169,7 @@ func joinsNetworks(s *script, kinds [2]signalbox.NetworkType) {
 // answers fails unless an address answers each of a guest's pings.
 func (s *script) answers(from *guest, to netip.Addr) {
 	s.Helper()
-	r, err := from.Ping(s.ctx, to, testbed.PingOptions{})
-	s.must(err)
-	if r.Lost() != 0 {
-		s.Errorf("%s to %s: %d of %d pings lost", from.Name, to, r.Lost(), r.Sent)
-	}
+	s.losesNone(from.VM, to, testbed.PingOptions{})
 }
 
 // isRefused waits until a router refuses a guest's ping in these words.
@@ -199,9 +195,7 @@ func refuses(s *script, kind signalbox.NetworkType) {
 	for end := range r.ends {
 		s.hasNoService(a, r.addr(end))
 	}
-	if got, err := a.Ping(s.ctx, r.addr(0), testbed.PingOptions{TTL: 1}); err != nil || got.Lost() != 0 {
-		s.Errorf("pings of the router with TTL 1: %+v, %v", got, err)
-	}
+	s.losesNone(a.VM, r.addr(0), testbed.PingOptions{TTL: 1})
 }
 
 // hasNoService: to sockets of a guest's, an address has no such port.

@@ -241,6 +241,17 @@ func (h *Host) Flows(ctx context.Context) ([]string, error) {
 	return flows, nil
 }
 
+// RefreshCache waits until ovs-vswitchd has compared all that it has cached of how packets go with its tables as they are now. It does
+// so by itself after each change, some milliseconds later.
+func (h *Host) RefreshCache(ctx context.Context) error {
+	for range 2 { // the first may be the end of a round that began before
+		if _, err := h.Appctl(ctx, "revalidator/wait"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // DatapathID is br-int's.
 func (h *Host) DatapathID(ctx context.Context) (string, error) {
 	out, err := h.Vsctl(ctx, "get", "bridge", "br-int", "datapath_id")
