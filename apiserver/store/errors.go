@@ -30,7 +30,15 @@ func newConnector(dsn string) (driver.Connector, error) {
 	}
 	c.Runtime["plan_cache_mode"] = "force_generic_plan"
 	c.Runtime["enable_seqscan"] = "off"
-	return pq.NewConnectorConfig(c)
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = connectTimeout
+	}
+	made, err := pq.NewConnectorConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	made.Dialer(new(dialer))
+	return connector{made}, nil
 }
 
 // SQLSTATE codes (PostgreSQL manual, appendix A).
