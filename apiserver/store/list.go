@@ -14,7 +14,7 @@ import (
 type column struct {
 	expr     string // never made from a request
 	typ      string // PostgreSQL's name of the type that values are compared as
-	nullable bool   // rows cannot be sorted by it
+	nullable bool   // rows without it come before the others
 	sparse   bool   // it has an index of what is not ""
 }
 
@@ -151,7 +151,7 @@ var securityGroupList = listing{
 		"description":     {expr: "g.description", typ: "text"},
 		"project_id":      {expr: "g.project_id", typ: "text"},
 		"tenant_id":       {expr: "g.project_id", typ: "text"},
-		"stateful":        {expr: "true", typ: "boolean"},
+		"stateful":        {expr: "true::boolean", typ: "boolean"},
 		"created_at":      {expr: "g.created_at", typ: "timestamptz"},
 		"updated_at":      {expr: "g.updated_at", typ: "timestamptz"},
 		"revision_number": {expr: "g.revision", typ: "bigint"},
@@ -329,9 +329,13 @@ func (l listing) order(st *statement, q Query) *signalbox.Error {
 	var keys []sortKey
 	for _, o := range q.Sort {
 		col, ok := l.columns[o.Key]
-		if !ok || col.nullable {
+		if !ok {
 			return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonUnknownFilter,
 				"%s cannot be sorted by %q", l.rows(), o.Key)
+		}
+		if col.nullable { // no comparison with NULL is true, and a page begins with comparisons
+			keys = append(keys, sortKey{"(" + col.expr + " IS NOT NULL)", o.Desc})
+			col.expr = "coalesce(" + col.expr + ", " + nothing[col.typ] + ")"
 		}
 		keys = append(keys, sortKey{col.expr, o.Desc})
 	}
@@ -351,6 +355,11 @@ func (l listing) order(st *statement, q Query) *signalbox.Error {
 		}
 	}
 	return nil
+}
+
+// nothing is any value of a type, to stand for none.
+var nothing = map[string]string{
+	"uuid": "'00000000-0000-0000-0000-000000000000'::uuid", "inet": "'0.0.0.0'::inet", "cidr": "'0.0.0.0/0'::cidr", "bigint": "0", "text": "''",
 }
 
 // sortKey is an expression that a list is sorted by.

@@ -14,10 +14,10 @@ func RBACPolicies() *Resource[signalbox.RBACPolicy] {
 		{Name: "id", Kind: id(), Access: Filter | Sort, Value: func(p *P) any { return p.ID }},
 		{Name: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(p *P) any { return p.ProjectID }},
 		{Name: "tenant_id", Alias: "project_id", Kind: project(), Access: Create | Filter | Sort, Value: func(p *P) any { return p.ProjectID }},
-		{Name: "object_type", Kind: objectType(), Access: Create | Required | Filter, Value: func(p *P) any { return p.ObjectType }},
+		{Name: "object_type", Kind: objectType(), Access: Create | Required | Filter | Sort, Value: func(p *P) any { return p.ObjectType }},
 		{Name: "object_id", Kind: id(), Access: Create | Required | Filter | Sort, Value: func(p *P) any { return p.ObjectID }},
-		{Name: "action", Kind: text(255), Access: Create | Required | Filter, Value: func(p *P) any { return string(p.Action) }},
-		{Name: "target_tenant", Kind: project(), Access: Create | Update | Required | Filter, Value: func(p *P) any { return p.Target }},
+		{Name: "action", Kind: text(255), Access: Create | Required | Filter | Sort, Value: func(p *P) any { return string(p.Action) }},
+		{Name: "target_tenant", Kind: project(), Access: Create | Update | Required | Filter | Sort, Value: func(p *P) any { return p.Target }},
 	}}
 }
 

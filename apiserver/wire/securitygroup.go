@@ -61,11 +61,11 @@ func SecurityGroupRules() *Resource[signalbox.SecurityGroupRule] {
 		{Name: "security_group_id", Kind: id(), Access: Create | Required | Filter | Sort, Value: func(r *R) any { return r.GroupID }},
 		{Name: "direction", Kind: oneOf(signalbox.Ingress, signalbox.Egress), Access: Create | Required | Filter | Sort, Value: func(r *R) any { return r.Direction }},
 		{Name: "ethertype", Kind: etherType(), Access: Create | Filter | Sort, Default: signalbox.IPv4, Value: func(r *R) any { return r.EtherType }},
-		{Name: "protocol", Kind: protocol().takesNull(anyProtocol).showsNull(anyProtocol), Access: Create | Filter, Default: anyProtocol, Value: func(r *R) any { return r.Protocol }},
-		{Name: "port_range_min", Kind: portBound().takesNull(signalbox.NoPort).showsNull(signalbox.NoPort), Access: Create | Filter, Default: signalbox.NoPort, Value: func(r *R) any { return r.PortMin }},
-		{Name: "port_range_max", Kind: portBound().takesNull(signalbox.NoPort).showsNull(signalbox.NoPort), Access: Create | Filter, Default: signalbox.NoPort, Value: func(r *R) any { return r.PortMax }},
-		{Name: "remote_group_id", Kind: id().takesNull(noGroup).showsNull(noGroup), Access: Create | Filter, Default: noGroup, Value: func(r *R) any { return r.RemoteGroupID }},
-		{Name: "remote_ip_prefix", Kind: remotePrefix().takesNull(noPrefix).showsNull(noPrefix), Access: Create | Filter, Default: noPrefix, Value: func(r *R) any { return r.RemotePrefix }},
+		{Name: "protocol", Kind: protocol().takesNull(anyProtocol).showsNull(anyProtocol), Access: Create | Filter | Sort, Default: anyProtocol, Value: func(r *R) any { return r.Protocol }},
+		{Name: "port_range_min", Kind: portBound().takesNull(signalbox.NoPort).showsNull(signalbox.NoPort), Access: Create | Filter | Sort, Default: signalbox.NoPort, Value: func(r *R) any { return r.PortMin }},
+		{Name: "port_range_max", Kind: portBound().takesNull(signalbox.NoPort).showsNull(signalbox.NoPort), Access: Create | Filter | Sort, Default: signalbox.NoPort, Value: func(r *R) any { return r.PortMax }},
+		{Name: "remote_group_id", Kind: id().takesNull(noGroup).showsNull(noGroup), Access: Create | Filter | Sort, Default: noGroup, Value: func(r *R) any { return r.RemoteGroupID }},
+		{Name: "remote_ip_prefix", Kind: remotePrefix().takesNull(noPrefix).showsNull(noPrefix), Access: Create | Filter | Sort, Default: noPrefix, Value: func(r *R) any { return r.RemotePrefix }},
 		{Name: "normalized_cidr", Kind: normalized, Access: Filter, Value: func(r *R) any { return r.RemotePrefix.Masked() }},
 	}, stamped(func(r *R) *signalbox.Meta { return &r.Meta }))}
 }
