@@ -64,6 +64,9 @@ func (k *routers) changeInterface(c echo.Context, change func(context.Context, s
 	if spec.SubnetID, spec.PortID, err = wire.DecodeInterface(body); err != nil {
 		return err
 	}
+	if spec.Revision, err = ifMatch(c); err != nil {
+		return err
+	}
 	port, err := change(c.Request().Context(), caller(c), id, spec)
 	if err != nil {
 		return err
@@ -79,7 +82,7 @@ func (k *routers) removeRoutes(c echo.Context) error {
 	return k.changeRoutes(c, k.server.Service.RemoveRoutes)
 }
 
-func (k *routers) changeRoutes(c echo.Context, change func(context.Context, signalbox.Caller, uuid.UUID, []signalbox.Route) (*signalbox.Router, error)) error {
+func (k *routers) changeRoutes(c echo.Context, change func(context.Context, signalbox.Caller, uuid.UUID, []signalbox.Route, *int64) (*signalbox.Router, error)) error {
 	id, err := k.id(c)
 	if err != nil {
 		return err
@@ -96,7 +99,11 @@ func (k *routers) changeRoutes(c echo.Context, change func(context.Context, sign
 	if routes == nil || len(values) > 1 {
 		return signalbox.Errorf(signalbox.Invalid, signalbox.ReasonBadRequest, "Bad router request: it must hold routes, and nothing else.")
 	}
-	row, err := change(c.Request().Context(), caller(c), id, *routes)
+	revision, err := ifMatch(c)
+	if err != nil {
+		return err
+	}
+	row, err := change(c.Request().Context(), caller(c), id, *routes, revision)
 	if err != nil {
 		return err
 	}

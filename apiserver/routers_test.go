@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 )
 
 func (c *client) router(attributes object) string {
@@ -117,6 +119,12 @@ func TestRoutersAreUpdatedListedAndDeleted(t *testing.T) {
 	}
 	seen.refused(412, "RevisionNumberConstraintFailed", "PUT", url, object{"router": object{"name": "z"}})
 	seen.refused(412, "RevisionNumberConstraintFailed", "DELETE", url, nil)
+	for action, body := range map[string]object{
+		"add_router_interface": {"subnet_id": uuid.NewString()}, "remove_router_interface": {"subnet_id": uuid.NewString()},
+		"add_extraroutes": {"router": object{"routes": []any{}}}, "remove_extraroutes": {"router": object{"routes": []any{}}},
+	} {
+		seen.refused(412, "RevisionNumberConstraintFailed", "PUT", url+"/"+action, body)
+	}
 	c.must(204, "DELETE", url, nil)
 	c.refused(404, "RouterNotFound", "DELETE", url, nil)
 	c.refused(404, "RouterNotFound", "GET", routerURL("nope"), nil)

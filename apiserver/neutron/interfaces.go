@@ -13,6 +13,7 @@ import (
 // InterfaceSpec names a router's interface, by its subnet or by its port.
 type InterfaceSpec struct {
 	SubnetID, PortID *uuid.UUID
+	Revision         *int64 // of the router, if the client insists on it
 }
 
 func badRouter(format string, args ...any) error {
@@ -25,6 +26,9 @@ func (s *Service) AddInterface(ctx context.Context, c signalbox.Caller, id uuid.
 	err = s.write(ctx, []signalbox.Reason{signalbox.ReasonMACInUse}, func(tx *store.Tx) error {
 		r, err := lockRouter(ctx, tx, c, id)
 		if err != nil {
+			return err
+		}
+		if err := checkRevision(spec.Revision, r.Revision); err != nil {
 			return err
 		}
 		switch {
@@ -184,6 +188,9 @@ func (s *Service) RemoveInterface(ctx context.Context, c signalbox.Caller, id uu
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
 		r, err := lockRouter(ctx, tx, c, id)
 		if err != nil {
+			return err
+		}
+		if err := checkRevision(spec.Revision, r.Revision); err != nil {
 			return err
 		}
 		if p, err = findInterface(ctx, tx, c, id, spec); err != nil {

@@ -100,8 +100,8 @@ func (s *Service) UpdateRouter(ctx context.Context, c signalbox.Caller, id uuid.
 }
 
 // AddRoutes adds static routes behind those there are, and passes over those that are there.
-func (s *Service) AddRoutes(ctx context.Context, c signalbox.Caller, id uuid.UUID, routes []signalbox.Route) (*signalbox.Router, error) {
-	return s.changeRouter(ctx, c, id, RouterSpec{}, func(r *signalbox.Router) {
+func (s *Service) AddRoutes(ctx context.Context, c signalbox.Caller, id uuid.UUID, routes []signalbox.Route, revision *int64) (*signalbox.Router, error) {
+	return s.changeRouter(ctx, c, id, RouterSpec{Revision: revision}, func(r *signalbox.Router) {
 		for _, route := range routes {
 			if !slices.Contains(r.Routes, route) {
 				r.Routes = append(r.Routes, route)
@@ -111,8 +111,8 @@ func (s *Service) AddRoutes(ctx context.Context, c signalbox.Caller, id uuid.UUI
 }
 
 // RemoveRoutes removes static routes, and passes over those that are not there.
-func (s *Service) RemoveRoutes(ctx context.Context, c signalbox.Caller, id uuid.UUID, routes []signalbox.Route) (*signalbox.Router, error) {
-	return s.changeRouter(ctx, c, id, RouterSpec{}, func(r *signalbox.Router) {
+func (s *Service) RemoveRoutes(ctx context.Context, c signalbox.Caller, id uuid.UUID, routes []signalbox.Route, revision *int64) (*signalbox.Router, error) {
+	return s.changeRouter(ctx, c, id, RouterSpec{Revision: revision}, func(r *signalbox.Router) {
 		r.Routes = slices.DeleteFunc(r.Routes, func(route signalbox.Route) bool { return slices.Contains(routes, route) })
 	})
 }
