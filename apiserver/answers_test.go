@@ -58,7 +58,7 @@ const long = 1 << 20
 func (h held) check(method, path string, w *httptest.ResponseRecorder) error {
 	operation := h.operation(method, path)
 	if operation == nil {
-		if w.Code < 400 {
+		if w.Code < 400 && method != http.MethodHead { // that is GET, of whose body the connection takes care
 			return errors.New("it is not described")
 		}
 		return nil

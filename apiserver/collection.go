@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -216,6 +217,8 @@ func (s *Server) body(c echo.Context) ([]byte, error) {
 		return nil, signalbox.Errorf(signalbox.Invalid, signalbox.ReasonTooLarge, "The body is larger than %d bytes.", over.Limit)
 	case err != nil:
 		return nil, signalbox.Errorf(signalbox.Invalid, "", "The body could not be read.")
+	case !utf8.Valid(body): // of which the decoder would make something else
+		return nil, signalbox.Errorf(signalbox.Invalid, "", "Body contains invalid data")
 	}
 	return body, nil
 }

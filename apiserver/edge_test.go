@@ -5,13 +5,18 @@ package apiserver_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +43,15 @@ func TestLinksUseTheHostThatTheClientUsed(t *testing.T) {
 	} {
 		if status, _, answer := c.raw("GET", path, nil); status != 200 || !strings.Contains(string(answer), want) {
 			t.Errorf("GET %s: %d %s", path, status, answer)
+		}
+	}
+}
+
+func TestWhatIsForEverybodyHasHEAD(t *testing.T) {
+	c := newClient(t)
+	for path, want := range map[string]int{"/": 200, "/healthz": 200, "/readyz": 200, "/openapi.json": 200, "/v2.0/networks": 405} {
+		if status, _, _ := c.raw("HEAD", path, nil); status != want {
+			t.Errorf("HEAD %s: %d, want %d", path, status, want)
 		}
 	}
 }
@@ -77,6 +91,7 @@ func TestBodiesThatCannotBeRightAreRefusedAndNothingIsStored(t *testing.T) {
 		"a list":                {"[]", 400},
 		"null":                  {`{"network":null}`, 400},
 		"a key twice":           {`{"network":{"name":"a","name":"b"}}`, 400},
+		"no UTF-8":              {"{\"network\":{\"name\":\"\xe9\"}}", 400},
 		"something behind":      {`{"network":{}} x`, 400},
 		"a second object":       {`{"network":{}}{"network":{}}`, 400},
 		"beside the resource":   {`{"network":{},"subnet":{}}`, 400},
@@ -113,12 +128,13 @@ func TestFiltersThatCannotMatchFindNothing(t *testing.T) {
 	}
 	for query, want := range map[string]int{
 		"": 2, "network_id=" + n: 2, "fixed_ips=ip_address%3D10.0.0.3": 1, "device_owner=network:dhcp": 1, "admin_state_up=true": 2, "tenant_id=" + project: 2,
+		"tenant_id=" + project + "&project_id=" + project: 2, "tenant_id=" + project + "&project_id=another": 0, "sort_key=&sort_dir=": 2,
 	} {
 		if got := c.list("ports", "?"+query); len(got) != want {
 			t.Errorf("%s: %d ports, want %d", query, len(got), want)
 		}
 	}
-	for _, query := range []string{"admin_state_up=maybe", "colour=red", "fixed_ips=10.0.0.3", "tenant_id=a&project_id=b"} {
+	for _, query := range []string{"admin_state_up=maybe", "colour=red", "fixed_ips=10.0.0.3", "name=a;b", "name=%", "device_id=%zz"} {
 		if status, answer := c.call("GET", "/v2.0/ports?"+query, nil); status != 400 {
 			t.Errorf("%s: %d %v", query, status, answer)
 		}
@@ -184,6 +200,26 @@ func TestAbsentDatabaseIsAnswered503(t *testing.T) {
 		t.Errorf("GET /readyz: %d", status)
 	}
 
+	// One that says nothing at all, not even that it cancels.
+	signalAll(t, server, syscall.SIGSTOP)
+	var asked sync.WaitGroup
+	for _, path := range []string{"/v2.0/networks", "/readyz"} {
+		asked.Go(func() { c.refused(503, "ServiceUnavailable", "GET", path, nil) })
+	}
+	answered := make(chan struct{})
+	go func() {
+		asked.Wait()
+		close(answered)
+	}()
+	select {
+	case <-answered:
+	case <-time.After(20 * time.Second):
+		t.Error("a database that is silent keeps clients waiting")
+	}
+	signalAll(t, server, syscall.SIGCONT)
+	<-answered
+	c.must(200, "GET", "/v2.0/networks", nil)
+
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -193,6 +229,24 @@ func TestAbsentDatabaseIsAnswered503(t *testing.T) {
 	c.refused(503, "ServiceUnavailable", "GET", "/readyz", nil)
 	c.refused(503, "ServiceUnavailable", "GET", "/v2.0/networks", nil)
 	c.refused(503, "ServiceUnavailable", "POST", "/v2.0/networks", object{"network": object{}})
+}
+
+// signalAll sends a signal to a PostgreSQL and to all its children.
+func signalAll(t *testing.T, server *postgres.Server, signal syscall.Signal) {
+	t.Helper()
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", server.Pid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range append(strings.Fields(string(children)), strconv.Itoa(server.Pid())) {
+		pid, err := strconv.Atoi(text)
+		if err == nil {
+			err = syscall.Kill(pid, signal)
+		}
+		if err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // announced tells when a request has come to be authenticated.

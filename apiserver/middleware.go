@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/google/uuid"
@@ -96,6 +97,17 @@ func inParts(next echo.HandlerFunc) echo.HandlerFunc {
 			if strings.Contains(part, "/") {
 				return echo.ErrNotFound
 			}
+		}
+		return next(c)
+	}
+}
+
+// wholeQuery refuses a query that cannot be read. What of it can would be another question: a list with one condition less is
+// a list of more.
+func wholeQuery(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if _, err := url.ParseQuery(c.Request().URL.RawQuery); err != nil {
+			return signalbox.Errorf(signalbox.Invalid, "", "The query cannot be read: %s", err)
 		}
 		return next(c)
 	}

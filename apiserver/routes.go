@@ -140,5 +140,8 @@ func (s *Server) route() {
 			handle = s.authenticated(handle)
 		}
 		s.echo.Add(r.method, r.path, handle)
+		if free(r) { // and whoever asks whether we live may not care for what we say; the API itself has no HEAD, as Neutron's has none
+			s.echo.Add(http.MethodHead, r.path, handle)
+		}
 	}
 }

@@ -82,7 +82,7 @@ func New(c Config) *Server {
 		middleware.ContextTimeoutWithConfig(middleware.ContextTimeoutConfig{
 			Timeout: c.Timeout, ErrorHandler: func(err error, _ echo.Context) error { return err },
 		}),
-		acceptsJSON, inParts,
+		acceptsJSON, inParts, wholeQuery,
 	)
 	s.route()
 	return s

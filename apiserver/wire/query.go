@@ -11,14 +11,16 @@ import (
 )
 
 // Fields are the values of the query's fields parameters, nil if it has none.
-func Fields(query url.Values) []string {
-	var fields []string
-	for _, f := range query["fields"] {
-		if f != "" {
-			fields = append(fields, f)
+func Fields(query url.Values) []string { return said(query["fields"]) }
+
+// said are the values of a parameter that are not empty, nil if there are none: the others mean nothing, as in Neutron.
+func said(values []string) (some []string) {
+	for _, v := range values {
+		if v != "" {
+			some = append(some, v)
 		}
 	}
-	return fields
+	return some
 }
 
 // notFilters are the parameters of a list's query that say something else than which rows.
@@ -45,8 +47,8 @@ func (r *Resource[T]) Filters(query url.Values, view View) (map[string][]any, er
 		if err != nil {
 			return nil, err
 		}
-		if _, twice := filters[a.canonical()]; twice {
-			return nil, invalid("'%s' and '%s' cannot both be filters", name, a.canonical())
+		if others, twice := filters[a.canonical()]; twice { // by two names: both must hold
+			values = slices.DeleteFunc(values, func(v any) bool { return !slices.Contains(others, v) })
 		}
 		filters[a.canonical()] = values
 	}
@@ -99,7 +101,7 @@ type Page struct {
 
 // ReadPage reads the parameters of pagination and sorting.
 func (r *Resource[T]) ReadPage(query url.Values, view View) (p Page, err error) {
-	if p.Sort, err = r.sort(query["sort_key"], query["sort_dir"], view); err != nil {
+	if p.Sort, err = r.sort(said(query["sort_key"]), said(query["sort_dir"]), view); err != nil {
 		return p, err
 	}
 	if s := query.Get("limit"); s != "" {
