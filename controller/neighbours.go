@@ -153,13 +153,14 @@ func (s *session) sendOn(ctx context.Context, p openflow.PacketIn, mac signalbox
 	}
 }
 
-// resumed is what nexthop would have done: all that the tables have told each other about the packet, and the MAC.
+// resumed is what nexthop would have done: all that the tables have told each other about the packet that departure and those
+// after it are to know, and the MAC.
 func resumed(p openflow.PacketIn, mac signalbox.MAC) []flow.Action {
 	var actions []flow.Action
-	for _, s := range flowpipeline.Registers() {
-		v := p.Reg(s.Field) >> s.Off & flow.Ones(s.Len).Lo
-		if v != 0 && s != flowpipeline.Punt {
-			actions = append(actions, flow.Load{Dst: s, Value: flow.Num(v)})
+	for _, r := range flowpipeline.Registers() {
+		v := p.Reg(r.Field) >> r.Off & flow.Ones(r.Len).Lo
+		if v != 0 && r.Lives(flowpipeline.TableDeparture) && r.Subfield != flowpipeline.Punt {
+			actions = append(actions, flow.Load{Dst: r.Subfield, Value: flow.Num(v)})
 		}
 	}
 	return append(actions,

@@ -62,6 +62,7 @@ type Member struct {
 	Key  signalbox.PortKey
 	Up   bool // its admin_state_up
 	Open bool // it is a VIF whose security is off
+	Zone signalbox.Zone
 	Role signalbox.Role
 }
 
@@ -341,7 +342,7 @@ func sameBinding(a, b *signalbox.Binding) bool {
 }
 
 func memberOf(p *signalbox.Port) Member {
-	m := Member{Port: p.ID, Key: p.Key, Up: p.AdminStateUp, Open: p.Unsecured && p.Role == signalbox.RoleVIF, Role: p.Role}
+	m := Member{Port: p.ID, Key: p.Key, Up: p.AdminStateUp, Open: p.Unsecured && p.Role == signalbox.RoleVIF, Role: p.Role, Zone: p.Zone}
 	if p.Binding != nil {
 		m.Host = p.Binding.HostID
 	}

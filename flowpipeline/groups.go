@@ -143,7 +143,7 @@ func memberAddresses(p *signalbox.Port) []netip.Prefix {
 func compileGuard(u Unit, r *Reader) Compiled {
 	d := &draft{kind: "host", id: u.Host}
 	watchSending(d)
-	watchDelivery(d)
+	watchReceiving(d)
 	judge(d, TableSent, TablePermitted, 0)
 	judge(d, TableReceived, TableAdmitted, 1)
 	pass(d, TablePermitted, TableSwitching, "sent")
@@ -216,10 +216,15 @@ func isFamily(v6 bool) flow.Cond {
 
 // peerIn is the condition that the peer is in a block.
 func peerIn(block netip.Prefix) flow.Match {
+	return append(flow.Match{isFamily(block.Addr().Is6())}, inBlock(Peer, block)...)
+}
+
+// inBlock is the condition that the address in four registers is in a block. One of IPv4 is in the last.
+func inBlock(parts [4]flow.Subfield, block netip.Prefix) flow.Match {
 	width := uint8(block.Addr().BitLen())
 	value, mask := flow.Addr(block.Masked().Addr()), flow.Ones(uint8(block.Bits())).Shl(width-uint8(block.Bits()))
-	match := flow.Match{isFamily(width == 128)}
-	for i, part := range Peer {
+	var match flow.Match
+	for i, part := range parts {
 		shift := 32 * (3 - i)
 		half, bits := value.Lo, mask.Lo
 		if shift >= 64 {

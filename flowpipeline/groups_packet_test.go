@@ -113,6 +113,37 @@ func TestGroupsSayWhatPortsMaySendAndReceive(t *testing.T) {
 		"b tap2: vm5 to : ask 10.0.0.7 > 10.0.0.99", "b tap4: vm5 to : ask 10.0.0.7 > 10.0.0.99")
 }
 
+// Each copy of a broadcast is for another port, and judged by that one's groups.
+func TestEachCopyIsJudgedByItsReceiversGroups(t *testing.T) {
+	w := newWire(t, groupWorld)
+	shout := func(from string, port uint16) packet {
+		p := w.between(from, "vm1", "udp", 1000, port)
+		p.dst = signalbox.Broadcast
+		return p
+	}
+	said := func(port, text string) []string {
+		var all []string
+		for _, at := range strings.Fields(port) {
+			at = strings.ReplaceAll(at, "/", " ")
+			all = append(all, at+": "+text)
+		}
+		return all
+	}
+	w.sees(t, "vm1 and vm2 may hear it, and vm4, whose security is off", w.fromPort("vm3", shout("vm3", 5000)),
+		said("a/physnet1/VLAN/100 a/tap1 b/tap2 b/tap4", "vm3 to : udp 10.0.0.5:1000 > 10.0.0.3:5000 ttl 64")...)
+	w.sees(t, "vm2 may, which is in vm3's group, and vm4", w.fromPort("vm3", shout("vm3", 5001)),
+		said("a/physnet1/VLAN/100 b/tap2 b/tap4", "vm3 to : udp 10.0.0.5:1000 > 10.0.0.3:5001 ttl 64")...)
+	w.sees(t, "from vm4 on the other host", w.fromPort("vm4", shout("vm4", 80)),
+		said("b/physnet1/VLAN/100", "vm4 to : udp 10.0.0.6:1000 > 10.0.0.3:80 ttl 64")...)
+
+	w.port["vm1"].Zone = 0
+	w.reload()
+	w.sees(t, "a port that has no zone yet hears nothing", w.fromPort("vm3", shout("vm3", 5000)),
+		said("a/physnet1/VLAN/100 b/tap2 b/tap4", "vm3 to : udp 10.0.0.5:1000 > 10.0.0.3:5000 ttl 64")...)
+	w.sees(t, "nor what is for it alone", w.fromPort("vm3", w.between("vm3", "vm1", "udp", 1000, 5000)))
+	w.sees(t, "and says nothing", w.fromPort("vm1", w.between("vm1", "vm4", "ping")))
+}
+
 func TestAnswersAndErrorsNeedNoRule(t *testing.T) {
 	w := newWire(t, groupWorld)
 	w.try(t, []attempt{

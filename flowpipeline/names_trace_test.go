@@ -36,7 +36,7 @@ port grey1 grey fa:16:3e:00:02:03 10.0.0.3 on a tap4 14
 		{"another_port_of_the_server", "a", udp("vm1", "dhcp-blue", "10.0.0.2", 54), "drop", "switching"},
 		{"another_tcp_port_of_the_server", "a", tcp("vm1", "tcp_dst=853"), "drop", "switching"},
 		{"another_guest", "a", udp("vm1", "vm2", "10.0.0.4", 53), "tap2", ""},
-		{"from_another's_address", "a", l.udp("vm1", "dhcp-blue", "10.0.0.4", "10.0.0.2", [2]int{40000, 53}), "drop", "source"},
+		{"from_another's_address", "a", l.udp("vm1", "dhcp-blue", "10.0.0.4", "10.0.0.2", [2]int{40000, 53}), "drop", "honest"},
 		{"from_a_subnet_without_dhcp", "a", udp("other", "dhcp-blue", "10.0.0.2", 53), "drop", "names"},
 		{"on_a_network_without_a_server", "a", udp("red1", "dhcp-blue", "10.0.0.2", 53), "drop", "switching"},
 		{"where_the_subnet_names_a_server", "a", udp("grey1", "dhcp-grey", "10.0.0.2", 53), "drop", "switching"},

@@ -56,6 +56,10 @@ func icmp6(kind uint8, more ...flow.Cond) flow.Match {
 	return append(more, isIPv6(), flow.IsNum(flow.IPProto, 58), flow.IsNum(flow.ICMPv6Type, kind))
 }
 
+// upperMAC and lowerMAC are the parts of a field with a MAC, as registers have room for them.
+func upperMAC(f flow.Field) flow.Subfield { return flow.Subfield{Field: f, Off: 32, Len: 16} }
+func lowerMAC(f flow.Field) flow.Subfield { return flow.Subfield{Field: f, Off: 0, Len: 32} }
+
 // within is the condition that an address is in a prefix: none, where the prefix is everything.
 func within(field flow.Field, prefix netip.Prefix) flow.Match {
 	bits, width := uint8(prefix.Bits()), field.Bits()

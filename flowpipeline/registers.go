@@ -1,9 +1,13 @@
 package flowpipeline
 
-import "github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+import (
+	"strconv"
+
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
 
 // What the tables tell each other about a packet. Every bit of a register that flows use is named here,
-// with the tables that it lives in; a test refuses overlap. They are never written at run time.
+// with the tables that it lives in; a test refuses what two share at once. They are never written at run time.
 var (
 	// Network is the network that the packet is on: its signalbox.NetworkKey. From classify to output; a
 	// router changes it in departure.
@@ -15,7 +19,7 @@ var (
 	// From switching or flood to output.
 	TargetPort = flow.Subfield{Field: flow.Reg2, Off: 0, Len: 32}
 	// Fabric is 1 when the packet came from another host or from a physical network: it goes to ports
-	// of this host only. From classify to flood.
+	// of this host only. From classify to flood, also by a router.
 	Fabric = flow.Subfield{Field: flow.Reg3, Off: 0, Len: 1}
 	// Routed is 1 when a router has sent the packet: on a physical network it then needs the host's own MAC
 	// as its source. From departure to switching.
@@ -25,8 +29,14 @@ var (
 	// Allowed is 1 when a rule of a security group lets the packet pass. From rule to sent or received.
 	Allowed = flow.Subfield{Field: flow.Reg3, Off: 3, Len: 1}
 	// Inbound is 1 when the packet's connection was made by somebody else to the watched port, and 0 when that made it. From
-	// sending or receiving to rule.
+	// sent or received to rule.
 	Inbound = flow.Subfield{Field: flow.Reg3, Off: 4, Len: 1}
+	// Claimed is 1 when the port may say what the packet claims. From claims to honest.
+	Claimed = flow.Subfield{Field: flow.Reg3, Off: 5, Len: 1}
+	// Owned is 1 when the address that was asked for is the port's own. From claims to source.
+	Owned = flow.Subfield{Field: flow.Reg3, Off: 6, Len: 1}
+	// Target is 1 when the port may claim what it advertises, or has itself, at its own MAC, what it asks for by ARP. From source to services.
+	Target = flow.Subfield{Field: flow.Reg3, Off: 7, Len: 1}
 	// Piece is the part of a network's flood list that is being read. From switching to flood.
 	Piece = flow.Subfield{Field: flow.Reg3, Off: 16, Len: 16}
 	// Punt says to the controller why it gets a packet: a PuntReason. From the table that punts to the packet-in.
@@ -45,6 +55,14 @@ var (
 	// Egress is the network that the packet is routed to: its signalbox.NetworkKey; Network stays the one
 	// that it came from, until it departs. From routing to departure, or to the packet-in.
 	Egress = flow.Subfield{Field: flow.Reg7, Off: 0, Len: 32}
+	// ClaimKind, ClaimMAC and ClaimAddress are a claim that is put to claims: of which kind (claimIPv4 and so on), at which MAC, of
+	// which address. Of the MAC the upper part is the first; an IPv4 address is in the last register. From source to claims.
+	ClaimKind    = flow.Subfield{Field: flow.Reg10, Off: 16, Len: 2}
+	ClaimMAC     = [2]flow.Subfield{{Field: flow.Reg10, Off: 0, Len: 16}, {Field: flow.Reg9, Off: 0, Len: 32}}
+	ClaimAddress = [4]flow.Subfield{
+		{Field: flow.Reg12, Off: 0, Len: 32}, {Field: flow.Reg13, Off: 0, Len: 32},
+		{Field: flow.Reg14, Off: 0, Len: 32}, {Field: flow.Reg15, Off: 0, Len: 32},
+	}
 	// Group is the security group, of those that the watched port is in, whose rules are being read: its
 	// signalbox.GroupKey. From membership to rule.
 	Group = flow.Subfield{Field: flow.Reg9, Off: 0, Len: 32}
@@ -52,7 +70,7 @@ var (
 	// none are being read. From group to rule.
 	PeerGroup = flow.Subfield{Field: flow.Reg10, Off: 0, Len: 32}
 	// Zone is the conntrack zone of the watched port, the sender's first and then the receiver's: its signalbox.Zone. From
-	// classify to allowed, and from receiving to admitted.
+	// classify to permitted, and from switching or flood to admitted.
 	Zone = flow.Subfield{Field: flow.Reg11, Off: 0, Len: 16}
 	// Service is the port that the packet's connection was made to; of ICMP the type and, in the low byte, the code. From
 	// tuple to rule.
@@ -65,16 +83,53 @@ var (
 	}
 )
 
-// Registers is every named subfield, by name.
-func Registers() map[string]flow.Subfield {
-	return map[string]flow.Subfield{
-		"network": Network, "source_port": SourcePort, "target_port": TargetPort,
-		"fabric": Fabric, "routed": Routed, "larger": Larger, "piece": Piece, "punt": Punt,
-		"router": Router, "next_hop": NextHop, "egress": Egress,
-		"plain": Plain, "allowed": Allowed, "inbound": Inbound, "protocol": Protocol,
-		"group": Group, "peer_group": PeerGroup, "zone": Zone, "service": Service,
-		"peer0": Peer[0], "peer1": Peer[1], "peer2": Peer[2], "peer3": Peer[3],
+// Register is a named subfield, and the tables between which what it says is of use: by number, the two included. A packet that
+// comes back to an earlier table, or asks a later one, stays between them.
+type Register struct {
+	flow.Subfield
+	Name        string
+	First, Last uint8
+}
+
+// Lives reports whether a table may read or write the register.
+func (r *Register) Lives(table uint8) bool { return table >= r.First && table <= r.Last }
+
+// Registers is every named subfield.
+func Registers() []Register {
+	all := []Register{
+		{Network, "network", TableClassify, TableOutput},
+		{SourcePort, "source_port", TableClassify, TableOutput},
+		{TargetPort, "target_port", TableSwitching, TableOutput},
+		{Fabric, "fabric", TableClassify, TableDeparture},
+		{Routed, "routed", TableSwitching, TableDeparture},
+		{Larger, "larger", TableArrival, TableNextHop},
+		{Allowed, "allowed", TableSent, TableRule},
+		{Inbound, "inbound", TableSent, TableRule},
+		{Claimed, "claimed", TableSource, TableClaims},
+		{Owned, "owned", TableSource, TableClaims},
+		{Target, "target", TableSource, TableServices},
+		{Piece, "piece", TableSwitching, TableFlood},
+		{Punt, "punt", TableClassify, TableRefusal},
+		{Protocol, "protocol", TableTuple, TableRule},
+		{Router, "router", TableSwitching, TableRefusal},
+		{NextHop, "next_hop", TableArrival, TableNextHop},
+		{Plain, "plain", TableArrival, TableOutward},
+		{Egress, "egress", TableRouting, TableRefusal},
+		{ClaimKind, "claim_kind", TableSource, TableClaims},
+		{Group, "group", TableMembership, TableRule},
+		{PeerGroup, "peer_group", TableGroup, TableRule},
+		{Zone, "zone", TableClassify, TableAdmitted},
+		{Service, "service", TableTuple, TableRule},
 	}
+	for i := range ClaimMAC {
+		all = append(all, Register{ClaimMAC[i], "claim_mac" + strconv.Itoa(i), TableSource, TableClaims})
+	}
+	for i := range Peer {
+		all = append(all,
+			Register{ClaimAddress[i], "claim_address" + strconv.Itoa(i), TableSource, TableClaims},
+			Register{Peer[i], "peer" + strconv.Itoa(i), TableTuple, TableRule})
+	}
+	return all
 }
 
 // PuntReason is why a packet is at the controller.

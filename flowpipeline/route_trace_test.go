@@ -54,7 +54,7 @@ func TestRoutersForward(t *testing.T) {
 		{"from_the_physical_network_nothing_is_routed", "a", "in_port=201,dl_vlan=100,eth_src=" + l.mac("red2") + ",eth_dst=" + l.mac("main-red") + ",icmp,nw_ttl=64,nw_dst=10.0.0.3", "drop", "switching"},
 		{"no_way_in_to_a_far_network", "a", "in_port=102,tun_id=1002,tun_src=192.0.2.2,tun_dst=192.0.2.1,eth_src=" + l.mac("green2") + ",eth_dst=ff:ff:ff:ff:ff:ff,icmp", "drop", "classify"},
 		{"broadcasts_do_not_go_to_hosts_that_only_route", "b", l.from("green2", "all", "icmp,nw_src=10.0.2.4"), "drop", ""},
-		{"anothers_address_is_still_refused", "a", l.from("blue1", "main-blue", "icmp,nw_ttl=64,nw_src=10.0.0.4,nw_dst=10.0.1.3"), "drop", "source"},
+		{"anothers_address_is_still_refused", "a", l.from("blue1", "main-blue", "icmp,nw_ttl=64,nw_src=10.0.0.4,nw_dst=10.0.1.3"), "drop", "honest"},
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 //
 // Told:    nothing but the packet, and for a tunnel its key.
 // Leaves:  Network; SourcePort of a port of this host, and its Zone if it is watched, or Fabric of anything else.
-// Onwards: a port's packets to ethernet, the fabric's to switching. What nobody is known for is dropped;
+// Onwards: a port's packets to source, the fabric's to switching. What nobody is known for is dropped;
 //          from an interface that waits for its port to be found, a few packets go to the controller.
 
 // Priorities of classify: what is known of an interface beats that it was unknown.
@@ -33,11 +33,11 @@ func classifyPort(d *draft, p *port) {
 		flow.Load{Dst: SourcePort, Value: flow.Num(uint64(p.Key))},
 	}
 	if p.watched() {
-		actions = append(actions, p.inZone())
+		actions = append(actions, inZone(p.Zone))
 	}
 	d.add(TableClassify, classifyKnown,
 		flow.Match{flow.IsNum(flow.InPort, p.at.OFPort), flow.IsNum(flow.VLANVID, untagged)},
-		"is the way in from "+p.at.Name, append(actions, flow.Goto{Table: TableEthernet})...)
+		"is the way in from "+p.at.Name, append(actions, flow.Goto{Table: TableSource})...)
 	if p.segment.Type.OnPhysical() && p.uplink != 0 {
 		match := append(p.onUplink(), flow.Is(flow.EthSrc, flow.Ethernet(p.MAC)))
 		d.add(TableClassify, classifyEcho, match, "drops from "+p.segment.Physical+" what only this host's "+p.MAC.String()+" can have sent")

@@ -2,6 +2,7 @@ package flowpipeline
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/signalbox-sdn/signalbox"
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
@@ -9,7 +10,7 @@ import (
 
 // Table 20, services: does the switch, or the controller, answer this?
 //
-// Told:    Network, SourcePort; the packet does not lie about its sender, where the port is secured.
+// Told:    Network, SourcePort; the packet does not lie about its sender, where the port is secured; Target.
 // Leaves:  nothing new; a punted packet carries Punt.
 // Onwards: an ARP request for a known address turns round as its reply, but for one that a pair of another port
 //          names: whoever has it now will answer. A DHCP request goes to the
@@ -55,8 +56,15 @@ func turnARP(mac signalbox.MAC, ip netip.Addr) []flow.Action {
 
 // letOwnARPPass: a port that asks for its own address wants to hear of others who have it. An answer in
 // its own name would make it give the address up.
-func letOwnARPPass(d *draft, p *port) {
-	if p.MAC.IsMulticast() {
+func letOwnARPPass(d *draft) {
+	d.add(TableServices, serviceOwn, flow.Match{isARP(), flow.IsNum(flow.ARPOp, arpRequest), flow.IsSub(Target, 1)},
+		"lets a port announce its own address, or look for another who has it", flow.Goto{Table: TableSwitching})
+}
+
+// letOtherARPPass does so where claims do not tell: for a port whose security is off, and for one that may speak from another MAC
+// than its own.
+func letOtherARPPass(d *draft, p *port) {
+	if p.MAC.IsMulticast() || p.Secured() && !slices.ContainsFunc(p.v4, func(v voice) bool { return v.mac != p.MAC }) {
 		return
 	}
 	for _, ip := range addresses(p.Port, false) {

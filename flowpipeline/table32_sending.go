@@ -1,6 +1,9 @@
 package flowpipeline
 
-import "github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+import (
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
 
 // Table 32, sending: is what this port sends to be watched?
 //
@@ -41,22 +44,18 @@ func dhcp(family flow.Cond, from, to uint16) flow.Match {
 // watched reports whether groups say what the port may send and receive.
 func (p *port) watched() bool { return p.guarded && p.Secured() && p.Zone != 0 }
 
-// inZone says which zone the port's connections are in.
-func (p *port) inZone() flow.Action { return flow.Load{Dst: Zone, Value: flow.Num(uint64(p.Zone))} }
+// inZone says which zone a port's connections are in.
+func inZone(zone signalbox.Zone) flow.Action {
+	return flow.Load{Dst: Zone, Value: flow.Num(uint64(zone))}
+}
 
 // watchPort makes what a port itself needs. One that is secured and has no zone yet may neither send nor receive.
 func watchPort(d *draft, r *Reader, p *port) {
 	if !p.Secured() {
 		d.add(TableSending, sendingOpen, flow.Match{p.from()}, "may send anything, for its security is off", flow.Goto{Table: TableSwitching})
-		d.add(TableReceiving, 100, flow.Match{p.to()}, "may receive anything, for its security is off", flow.Goto{Table: TableOutput})
 		return
 	}
-	if !p.watched() {
-		return
+	if p.watched() {
+		joinGroups(d, r, p)
 	}
-	d.add(TableReceiving, 100, flow.Match{p.to()}, "receives what its groups allow", p.inZone(), flow.Goto{Table: TableDelivery})
-	joinGroups(d, r, p)
 }
-
-// to matches packets that are for the port.
-func (p *port) to() flow.Cond { return flow.IsSub(TargetPort, uint64(p.Key)) }

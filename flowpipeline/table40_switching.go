@@ -12,7 +12,7 @@ import (
 // Table 40, switching: where is this MAC, on this network?
 //
 // Told:    Network, Fabric; Routed, when a router has put the packet on this network.
-// Leaves:  TargetPort of a port of this host; Router, where the MAC is a router's.
+// Leaves:  TargetPort of a port of this host, and where its groups say what it receives, its Zone; Router, where the MAC is a router's.
 // Onwards: to output, by receiving where security groups are enforced; out to another host's port; to router, or from an external network to arrival; group
 //          addresses to flood. Nothing from the fabric goes back to it, or to a router: the sender's host has
 //          routed it already, unless it left that to the router's gateway host, this one. No MAC is
@@ -52,8 +52,10 @@ func switchLocal(d *draft, p *port) {
 	if p.MAC.IsMulticast() {
 		return
 	}
+	m := memberOf(p.Port)
+	to := p.recipient(&m)
 	d.add(TableSwitching, switchKnown, flow.Match{p.is(), flow.Is(flow.EthDst, flow.Ethernet(p.MAC))},
-		"is on this host", flow.Load{Dst: TargetPort, Value: flow.Num(uint64(p.Key))}, flow.Goto{Table: p.delivery()})
+		"is on this host", append(to.handOver(nil), flow.Goto{Table: to.delivery()})...)
 }
 
 // switchRemote says whether a port of another host can be reached from this one. On a physical network
@@ -152,11 +154,11 @@ const mostCopies = 64
 
 // switchShared copies what is for a MAC that ports share to all of them that are held: who has it now takes it, and to the
 // others' interfaces it is a stranger's. So it may move without a word to anybody but its neighbours.
-func switchShared(d *draft, r *Reader, n *network, id uuid.UUID, mac signalbox.MAC, here []signalbox.PortKey, away []uuid.UUID) {
+func switchShared(d *draft, r *Reader, n *network, id uuid.UUID, mac signalbox.MAC, here []recipient, away []uuid.UUID) {
 	here, away = here[:min(len(here), mostCopies)], away[:min(len(away), mostCopies)]
 	var copies []flow.Action
-	for _, key := range here {
-		copies = append(copies, flow.Load{Dst: TargetPort, Value: flow.Num(uint64(key))}, flow.Resubmit{Table: n.delivery()})
+	for _, to := range here {
+		copies = append(to.handOver(copies), flow.Resubmit{Table: to.delivery()})
 	}
 	match := flow.Match{n.is(), flow.Is(flow.EthDst, flow.Ethernet(mac))}
 	if n.uplink != 0 && len(copies) > 0 {

@@ -8,14 +8,13 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/signalbox-sdn/signalbox"
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
 // Table 42, flood: who gets a copy?
 //
 // Told:    Network, Piece.
-// Leaves:  TargetPort, for each copy to a port of this host.
+// Leaves:  TargetPort, for each copy to a port of this host, and where its groups say what it receives, its Zone.
 // Onwards: each copy to output, by receiving where security groups are enforced, or out to another host or the physical network. To where the packet came
 //          from nothing is copied: OpenFlow itself leaves the input port out.
 //
@@ -34,7 +33,7 @@ type floodList struct{ local, fabric []flow.Action }
 
 // floodPieces makes a network's flood list and says how it is read.
 func floodPieces(d *draft, r *Reader, n *network, members []Member) floodList {
-	here, away := whereabouts(n.host, members, func(*Member) bool { return true })
+	here, away := n.whereabouts(members, func(*Member) bool { return true })
 	list := floodList{local: localPieces(d, n, 0, here)}
 	switch {
 	case n.uplink == 0:
@@ -50,7 +49,7 @@ func floodPieces(d *draft, r *Reader, n *network, members []Member) floodList {
 // openPieces makes the list of those whom no port's MAC concerns: behind ports whose security is off there can be any.
 // On a physical network other hosts get their copy from there.
 func openPieces(d *draft, r *Reader, n *network, members []Member) floodList {
-	here, away := whereabouts(n.host, members, func(m *Member) bool { return m.Open })
+	here, away := n.whereabouts(members, func(m *Member) bool { return m.Open })
 	var list floodList
 	if len(here) > 0 {
 		list.local = localPieces(d, n, openPiece, here)
@@ -62,14 +61,14 @@ func openPieces(d *draft, r *Reader, n *network, members []Member) floodList {
 }
 
 // whereabouts is the ports of this host, and the other hosts, that those members are on which are wanted.
-func whereabouts(host uuid.UUID, members []Member, wanted func(*Member) bool) (here []signalbox.PortKey, away map[uuid.UUID]struct{}) {
+func (n *network) whereabouts(members []Member, wanted func(*Member) bool) (here []recipient, away map[uuid.UUID]struct{}) {
 	away = map[uuid.UUID]struct{}{}
 	for i := range members {
 		m := &members[i]
 		switch {
 		case !m.Up || m.Host == uuid.Nil || !wanted(m):
-		case m.Host == host:
-			here = append(here, m.Key)
+		case m.Host == n.host:
+			here = append(here, n.recipient(m))
 		default:
 			away[m.Host] = struct{}{}
 		}
@@ -77,8 +76,8 @@ func whereabouts(host uuid.UUID, members []Member, wanted func(*Member) bool) (h
 	return here, away
 }
 
-func localPieces(d *draft, n *network, first uint64, here []signalbox.PortKey) []flow.Action {
-	locals := pieces(here, func(key signalbox.PortKey) uint32 { return uint32(key) })
+func localPieces(d *draft, n *network, first uint64, here []recipient) []flow.Action {
+	locals := pieces(here, func(to recipient) uint32 { return uint32(to.key) })
 	for i, piece := range locals {
 		floodLocal(d, n, first+uint64(i), piece)
 	}
@@ -98,13 +97,13 @@ func tunnelPieces(d *draft, r *Reader, n *network, first uint64, away map[uuid.U
 
 func (n *network) piece(i uint64) flow.Match { return flow.Match{n.is(), flow.IsSub(Piece, i)} }
 
-func floodLocal(d *draft, n *network, piece uint64, ports []signalbox.PortKey) {
+func floodLocal(d *draft, n *network, piece uint64, ports []recipient) {
 	if len(ports) == 0 {
 		return
 	}
-	actions := make([]flow.Action, 0, 2*len(ports))
-	for _, key := range ports {
-		actions = append(actions, flow.Load{Dst: TargetPort, Value: flow.Num(uint64(key))}, flow.Resubmit{Table: n.delivery()})
+	actions := make([]flow.Action, 0, 3*len(ports))
+	for _, to := range ports {
+		actions = append(to.handOver(actions), flow.Resubmit{Table: to.delivery()})
 	}
 	d.add(TableFlood, 100, n.piece(piece), "copies to this host's "+plural(len(ports), "port"), actions...)
 }

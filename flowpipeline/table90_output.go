@@ -1,6 +1,9 @@
 package flowpipeline
 
-import "github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+import (
+	"github.com/signalbox-sdn/signalbox"
+	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
+)
 
 // Table 90, output: which interface is this port?
 //
@@ -15,9 +18,29 @@ func outputPort(d *draft, p *port) {
 	}
 }
 
-// delivery is where packets go that are for a port of this host.
-func (n *network) delivery() uint8 {
-	if n.guarded {
+// recipient is a port of this host, as others hand packets to it.
+type recipient struct {
+	key     signalbox.PortKey
+	zone    signalbox.Zone
+	watched bool // its groups say what it receives
+}
+
+func (n *network) recipient(m *Member) recipient {
+	return recipient{m.Key, m.Zone, n.guarded && !m.Open}
+}
+
+// handOver adds to actions which port the packet is for, and in which zone its groups are asked.
+func (to recipient) handOver(actions []flow.Action) []flow.Action {
+	actions = append(actions, flow.Load{Dst: TargetPort, Value: flow.Num(uint64(to.key))})
+	if to.watched {
+		actions = append(actions, inZone(to.zone))
+	}
+	return actions
+}
+
+// delivery is where it goes on.
+func (to recipient) delivery() uint8 {
+	if to.watched {
 		return TableReceiving
 	}
 	return TableOutput

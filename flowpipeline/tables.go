@@ -11,13 +11,15 @@ import (
 // packet goes from departure back to switching, once for each router; its TTL ends that. What comes for an
 // address that is translated here goes from switching by arrival to router.
 //
+// What a port says of itself is put to claims by source, from which the packet comes back with an answer for honest.
+//
 // Where security groups are enforced, sending to permitted ask what the sender's groups allow, and receiving to admitted
 // what the receiver's do. Both ask tuple to rule, from which the packet comes back with an answer.
 const (
 	TableClassify   uint8 = 0
-	TableEthernet   uint8 = 10
 	TableSource     uint8 = 12
-	TableNeighbour  uint8 = 14
+	TableHonest     uint8 = 14
+	TableClaims     uint8 = 16
 	TableServices   uint8 = 20
 	TableNames      uint8 = 22
 	TableOutside    uint8 = 30
@@ -39,7 +41,6 @@ const (
 	TableDeparture  uint8 = 66
 	TableRefusal    uint8 = 68
 	TableReceiving  uint8 = 70
-	TableDelivery   uint8 = 72
 	TableReceived   uint8 = 74
 	TableAdmitted   uint8 = 76
 	TableTuple      uint8 = 80
@@ -110,22 +111,22 @@ func Tables() []Table {
 		{TableClassify, "classify", "where did this come from?",
 			fields{flow.InPort, flow.TunID, flow.VLANVID, flow.EthSrc},
 			[]flow.Subfield{Network, SourcePort, Fabric, Punt, Zone},
-			tables{TableEthernet, TableOutside, TableSwitching}, []verb{toController, metered, tagged}, nil},
-		{TableEthernet, "ethernet", "may this port send from this MAC?",
-			fields{flow.Reg1, flow.EthSrc},
-			nil,
-			tables{TableSource, TableServices}, nil, nil},
-		{TableSource, "source", "may this port send from this address, or as this server?",
-			fields{flow.Reg1, flow.EthSrc, flow.EthType, flow.ARPOp, flow.ARPSPA, flow.ARPSHA, flow.IPv4Src, flow.IPv4Dst, flow.IPv6Src,
-				flow.IPProto, flow.UDPSrc, flow.UDPDst, flow.ICMPv6Type, flow.NDTarget, flow.NDSLL},
-			nil,
-			tables{TableNeighbour, TableServices}, nil, nil},
-		{TableNeighbour, "neighbour", "may this port claim this in IPv6 neighbour discovery?",
-			fields{flow.Reg1, flow.EthSrc, flow.EthType, flow.IPProto, flow.ICMPv6Type, flow.NDTarget, flow.NDSLL, flow.NDTLL},
-			nil,
-			tables{TableServices}, nil, []flow.Action{flow.Goto{Table: TableServices}}},
+			tables{TableSource, TableOutside, TableSwitching}, []verb{toController, metered, tagged}, nil},
+		{TableSource, "source", "what does this say of its sender?",
+			fields{flow.Reg1, flow.EthType, flow.ARPOp, flow.ARPSPA, flow.IPv4Src, flow.IPv4Dst, flow.IPv6Src,
+				flow.IPProto, flow.UDPSrc, flow.UDPDst, flow.ICMPv6Type, flow.NDSLL, flow.NDTLL},
+			append([]flow.Subfield{ClaimKind, ClaimMAC[0], ClaimMAC[1], ClaimAddress[3], Claimed, Target}, whole(flow.XXReg3)...),
+			tables{TableHonest, TableClaims, TableServices}, nil, nil},
+		{TableHonest, "honest", "may its port say so?",
+			fields{flow.Reg3, flow.EthType, flow.IPProto, flow.ICMPv6Type},
+			append([]flow.Subfield{ClaimKind, ClaimMAC[0], ClaimMAC[1]}, whole(flow.XXReg3)...),
+			tables{TableServices}, nil, nil},
+		{TableClaims, "claims", "may this port claim this address, at this MAC?",
+			fields{flow.Reg1, flow.EthSrc, flow.Reg9, flow.Reg10, flow.Reg12, flow.Reg13, flow.Reg14, flow.Reg15},
+			[]flow.Subfield{Claimed, Owned},
+			nil, nil, nil},
 		{TableServices, "services", "does the switch, or the controller, answer this?",
-			fields{flow.Reg0, flow.Reg1, flow.EthSrc, flow.EthType, flow.ARPOp, flow.ARPTPA, flow.IPv4Dst, flow.IPProto, flow.TCPDst, flow.UDPSrc, flow.UDPDst},
+			fields{flow.Reg0, flow.Reg1, flow.Reg3, flow.EthSrc, flow.EthType, flow.ARPOp, flow.ARPTPA, flow.IPv4Dst, flow.IPProto, flow.TCPDst, flow.UDPSrc, flow.UDPDst},
 			append([]flow.Subfield{Punt}, whole(flow.EthSrc, flow.EthDst, flow.ARPOp, flow.ARPSHA, flow.ARPTHA, flow.ARPSPA, flow.ARPTPA)...),
 			tables{TableNames, TableSending, TableSwitching}, []verb{toAsker, toController, metered}, []flow.Action{flow.Goto{Table: TableSwitching}}},
 		{TableNames, "names", "may this port ask the controller for names?",
@@ -150,11 +151,11 @@ func Tables() []Table {
 			tables{TableSwitching}, []verb{tracked}, nil},
 		{TableSwitching, "switching", "where is this MAC, on this network?",
 			fields{flow.Reg0, flow.Reg3, flow.EthDst},
-			append([]flow.Subfield{TargetPort, Piece, Router, Fabric}, whole(flow.InPort, flow.TunID, flow.TunDst, flow.VLANVID, flow.EthSrc)...),
+			append([]flow.Subfield{TargetPort, Zone, Piece, Router, Fabric}, whole(flow.InPort, flow.TunID, flow.TunDst, flow.VLANVID, flow.EthSrc)...),
 			tables{TableFlood, TableArrival, TableRouter, TableReceiving, TableOutput}, []verb{toPort, tagged, untracked}, nil},
 		{TableFlood, "flood", "who gets a copy?",
 			fields{flow.Reg0, flow.Reg3},
-			append([]flow.Subfield{TargetPort}, whole(flow.TunID, flow.TunDst, flow.VLANVID)...),
+			append([]flow.Subfield{TargetPort, Zone}, whole(flow.TunID, flow.TunDst, flow.VLANVID)...),
 			tables{TableReceiving, TableOutput}, []verb{toPort, tagged}, nil},
 		{TableArrival, "arrival", "which of the router's outer addresses is this for?",
 			fields{flow.Reg5, flow.EthType, flow.IPv4Dst, flow.IPProto, flow.IPTTL, flow.ICMPType, flow.ICMPCode},
@@ -204,12 +205,8 @@ func Tables() []Table {
 			fields{flow.Reg1, flow.Reg5},
 			nil,
 			nil, []verb{toController, metered}, nil},
-		{TableReceiving, "receiving", "is what this port receives to be watched?",
-			fields{flow.Reg2},
-			[]flow.Subfield{Zone},
-			tables{TableDelivery, TableOutput}, nil, nil},
-		{TableDelivery, "delivery", "which connection of the receiver is it of?",
-			fields{flow.EthType, flow.IPProto, flow.UDPSrc, flow.UDPDst, flow.ICMPv6Type},
+		{TableReceiving, "receiving", "which connection of the receiver is it of?",
+			fields{flow.Reg11, flow.EthType, flow.IPProto, flow.UDPSrc, flow.UDPDst, flow.ICMPv6Type},
 			nil,
 			tables{TableReceived, TableOutput}, []verb{tracked}, nil},
 		{TableReceived, "received", "who made that?",

@@ -9,20 +9,50 @@ import (
 	"github.com/signalbox-sdn/signalbox/flowpipeline/flow"
 )
 
-func TestNamedRegisterBitsDoNotOverlap(t *testing.T) {
-	owner := map[flow.Field]map[uint8]string{}
-	for name, s := range Registers() {
-		if !isRegister(s.Field) || s.Len == 0 || s.Off+s.Len > s.Field.Bits() {
-			t.Errorf("%s is %v, which is no part of a register", name, s)
+func TestNamedRegisterBitsAreOfOneThingAtATime(t *testing.T) {
+	all, names := Registers(), map[string]bool{}
+	for i := range all {
+		r := &all[i]
+		if !isRegister(r.Field) || r.Len == 0 || r.Off+r.Len > r.Field.Bits() {
+			t.Errorf("%s is %v, which is no part of a register", r.Name, r.Subfield)
 		}
-		if owner[s.Field] == nil {
-			owner[s.Field] = map[uint8]string{}
+		if names[r.Name] || contracts[r.First] == nil || contracts[r.Last] == nil || r.First > r.Last {
+			t.Errorf("%s is named twice, or lives between no tables: %d and %d", r.Name, r.First, r.Last)
 		}
-		for bit := s.Off; bit < s.Off+s.Len; bit++ {
-			if other := owner[s.Field][bit]; other != "" {
-				t.Errorf("%s and %s share bit %d of %s", name, other, bit, s.Field)
+		names[r.Name] = true
+		for j := range i {
+			other := &all[j]
+			if other.Field == r.Field && other.Off < r.Off+r.Len && r.Off < other.Off+other.Len && other.First <= r.Last && r.First <= other.Last {
+				t.Errorf("%s and %s share bits of %s between the same tables", r.Name, other.Name, r.Field)
 			}
-			owner[s.Field][bit] = name
+		}
+	}
+}
+
+// What a table may read or write of registers lives there.
+func TestTablesTouchOnlyRegistersThatLiveThere(t *testing.T) {
+	for _, table := range Tables() {
+		lives := func(field flow.Field, off, length uint8) bool {
+			for _, r := range Registers() {
+				if r.Lives(table.ID) && r.Field == field && r.Off <= off && off+length <= r.Off+r.Len {
+					return true
+				}
+			}
+			return false
+		}
+		for _, f := range table.Match {
+			any := false
+			for _, r := range Registers() {
+				any = any || r.Field == f && r.Lives(table.ID)
+			}
+			if isRegister(f) && !any {
+				t.Errorf("%s matches %s, of which no bit lives there", table.Name, f)
+			}
+		}
+		for _, s := range table.Load {
+			if isRegister(s.Field) && !lives(s.Field, s.Off, s.Len) || s.Field == flow.XXReg3 && !lives(flow.Reg12, 0, 32) {
+				t.Errorf("%s writes %s, which does not live there", table.Name, s)
+			}
 		}
 	}
 }
@@ -42,21 +72,7 @@ func TestTablesAreInTheOrderOfTheWalk(t *testing.T) {
 				t.Errorf("%s sends packets to %d, which is not a later table", table.Name, next)
 			}
 		}
-		for _, f := range table.Match {
-			if isRegister(f) && !named(f) {
-				t.Errorf("%s matches %s, of which no bit has a name", table.Name, f)
-			}
-		}
 	}
-}
-
-func named(f flow.Field) bool {
-	for _, s := range Registers() {
-		if s.Field == f {
-			return true
-		}
-	}
-	return false
 }
 
 func TestTablesAreFoundByNameAndNumber(t *testing.T) {

@@ -75,8 +75,9 @@ func compileHost(u Unit, r *Reader) Compiled {
 	}
 	classifyUnknown(d, r, u.Host)
 	refuseServers(d)
-	admitUnaddressed(d)
-	admitSilentNeighbours(d)
+	readClaims(d)
+	admitHonest(d)
+	letOwnARPPass(d)
 	keepLinkLocalFrames(d)
 	admitToRouting(d)
 	refuseExpiredArrivals(d)
@@ -276,16 +277,16 @@ func compileInterface(d *draft, r *Reader, n *network, p *signalbox.Port) bool {
 
 func compileLocalPort(d *draft, r *Reader, p *port) {
 	p.at, _ = r.Interface(p.host, p.Binding.Interface)
-	d.out.Flows = make([]flow.Flow, 0, 12+8*len(p.FixedIPs))
+	d.out.Flows = make([]flow.Flow, 0, 12+4*len(p.FixedIPs))
+	classifyPort(d, p)
 	if p.Secured() {
 		p.v4, p.v6 = voicesOf(p.Port, false), voicesOf(p.Port, true)
+		admitClaims(d, p)
+	} else {
+		admitOpen(d, p)
 	}
-	classifyPort(d, p)
-	admitMACs(d, p)
-	admitAddresses(d, p)
-	admitNeighbours(d, p)
+	letOtherARPPass(d, p)
 	answerARP(d, r, &p.network, p.Port)
-	letOwnARPPass(d, p)
 	puntDHCP(d, r, p)
 	admitQuestions(d, r, p)
 	switchLocal(d, p)
@@ -332,13 +333,14 @@ func compileShared(u Unit, r *Reader) Compiled {
 	if !ok || mac.IsMulticast() {
 		return d.out
 	}
-	var here []signalbox.PortKey
+	var here []recipient
 	var away []uuid.UUID
 	for _, port := range ports {
 		switch p := r.Port(port); {
 		case p == nil || !p.AdminStateUp || p.Binding == nil:
 		case p.Binding.HostID == u.Host:
-			here = append(here, p.Key)
+			m := memberOf(p)
+			here = append(here, n.recipient(&m))
 		case !slices.Contains(away, p.Binding.HostID):
 			away = append(away, p.Binding.HostID)
 		}

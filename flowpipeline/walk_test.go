@@ -26,7 +26,9 @@ has the whole path on one screen. Under each table are packets, put to a real Op
 // How a packet is handed on from table to table, in words.
 const walkRegisters = `What tables tell each other: ` + "`reg0`" + ` the network's key, ` + "`reg1`" + ` the sending port's key, ` + "`reg2`" + ` the receiving port's
 key, ` + "`reg3[0]`" + ` 1 when the packet came from another host or a physical network, ` + "`reg3[16..31]`" + ` the piece of the
-flood list being read, ` + "`reg4[0..7]`" + ` why the controller gets a packet. While a router has the packet: ` + "`reg5`" + ` the router's key,
+flood list being read, ` + "`reg4[0..7]`" + ` why the controller gets a packet. What a port says of itself is a claim while it is looked up: ` + "`reg10[16..17]`" + ` is of which
+kind it is, ` + "`reg10[0..15]`" + ` and ` + "`reg9`" + ` the MAC, ` + "`reg12`" + ` to ` + "`reg15`" + ` the address; ` + "`reg3[5]`" + ` is 1 when the port may claim that,
+` + "`reg3[6]`" + ` when it has the address itself, ` + "`reg3[7]`" + ` when it may advertise what it does, or asks by ARP for what it has. While a router has the packet: ` + "`reg5`" + ` the router's key,
 ` + "`reg6`" + ` the next hop's address, ` + "`reg7`" + ` the key of the network that it goes to, ` + "`reg3[2]`" + ` 1 when it does not fit there;
 ` + "`reg3[1]`" + ` is 1 once a router has sent it on. Here blue is network 0x1, red 0x2 and green 0x3; vm1 is port 0x12 and r1 0x14.
 
@@ -61,13 +63,18 @@ func (l *lab) proofs() map[uint8][]proof {
 			{"vm1 sends a frame with a VLAN tag of its own", l.ping("vm1", "vm2") + ",dl_vlan=100"},
 			{"r1's own broadcast comes back from the physical network", "in_port=201,dl_vlan=100,eth_src=fa:16:3e:00:00:03,eth_dst=ff:ff:ff:ff:ff:ff,arp"},
 		},
-		TableEthernet: {{"vm1 sends from another MAC", l.in("vm1") + ",eth_src=fa:16:3e:00:00:04,eth_dst=fa:16:3e:00:00:04,icmp,nw_src=10.0.0.3"}},
 		TableSource: {
-			{"vm1 sends from 10.0.0.9", l.udp("vm1", "vm2", "10.0.0.9", "10.0.0.4", [2]int{9, 9})},
+			{"vm1 speaks neither ARP nor IP", l.from("vm1", "all", "eth_type=0x88cc")},
 			{"vm1 answers DHCP", l.udp("vm1", "vm2", "10.0.0.3", "10.0.0.4", [2]int{67, 68})},
 			{"vm1 advertises itself as a router", l.icmp6("vm1", "33:33:00:00:00:01", ll, 134, "")},
 		},
-		TableNeighbour: {
+		TableClaims: {
+			{"vm1 sends from its own address", l.udp("vm1", "vm2", "10.0.0.3", "10.0.0.4", [2]int{9, 9})},
+			{"vm1 answers ARP as another MAC", l.from("vm1", "vm2", "arp,arp_op=2,arp_sha=fa:16:3e:00:00:04,arp_spa=10.0.0.3,arp_tpa=10.0.0.4")},
+		},
+		TableHonest: {
+			{"vm1 sends from another MAC", l.in("vm1") + ",eth_src=fa:16:3e:00:00:04,eth_dst=fa:16:3e:00:00:04,icmp,nw_src=10.0.0.3"},
+			{"vm1 sends from 10.0.0.9", l.udp("vm1", "vm2", "10.0.0.9", "10.0.0.4", [2]int{9, 9})},
 			{"vm1 advertises its own address", l.icmp6("vm1", "33:33:00:00:00:01", ll, 136, ",nd_target="+ll+",nd_tll=fa:16:3e:00:00:03")},
 			{"vm1 advertises another's address", l.icmp6("vm1", "33:33:00:00:00:01", ll, 136, ",nd_target=fe80::1,nd_tll=fa:16:3e:00:00:03")},
 		},
