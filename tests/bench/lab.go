@@ -26,7 +26,7 @@ var (
 	peerAddr    = netip.MustParseAddr("203.0.113.250")
 )
 
-func newLab(s *stage) *lab {
+func newLab(s *stage, settings testbed.Settings) *lab {
 	bed, err := testbed.NewLab(s.ctx, testbed.Options{
 		Name:    fmt.Sprintf("bench%d", os.Getpid()),
 		OnDeath: func(h *testbed.Host, obituary string) { s.Errorf("Open vSwitch of %s died: %s", h.Name, obituary) },
@@ -38,7 +38,7 @@ func newLab(s *stage) *lab {
 		}
 	})
 	l := &lab{stage: s, bed: bed}
-	l.box, err = bed.StartSignalbox(s.ctx, s.binary, testbed.DefaultSettings())
+	l.box, err = bed.StartSignalbox(s.ctx, s.binary, settings)
 	s.must(err)
 	for i := range 2 {
 		h, err := bed.AddHost(s.ctx, fmt.Sprintf("h%d", i+1))
@@ -100,8 +100,11 @@ type guest struct {
 }
 
 // guest boots a VM on a host, with its address and, where there is one, its default router.
-func (l *lab) guest(n segment, h *testbed.Host) *guest {
-	made, err := l.box.API.CreatePort(l.ctx, testbed.Port{NetworkID: n.ID})
+func (l *lab) guest(n segment, h *testbed.Host) *guest { return l.guestAs(n, h, testbed.Port{}) }
+
+func (l *lab) guestAs(n segment, h *testbed.Host, wanted testbed.Port) *guest {
+	wanted.NetworkID = n.ID
+	made, err := l.box.API.CreatePort(l.ctx, wanted)
 	l.must(err)
 	g := &guest{port: made, ip: netip.MustParseAddr(made.FixedIPs[0].Addr)}
 	g.VM, err = l.bed.NewVM(l.ctx, fmt.Sprintf("vm%d", len(l.bed.VMs())), signalbox.MustMAC(made.MAC))

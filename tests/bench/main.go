@@ -24,7 +24,7 @@ type part struct {
 }
 
 func main() {
-	only := flag.String("only", "", "regular expression of the parts to run: push, compile, dhcp, api, requests, routed, routers, cloud")
+	only := flag.String("only", "", "regular expression of the parts to run: push, compile, dhcp, api, requests, routed, routers, groups, revoked, cloud")
 	binary := flag.String("signalbox", "bin/signalbox", "the signalbox command")
 	flag.Parse()
 	wanted, err := regexp.Compile(*only)
@@ -55,7 +55,7 @@ func fail(err error) {
 
 // run runs the parts and prints what they found; false when one could not be measured.
 func run(ctx context.Context, wanted *regexp.Regexp, binary string) bool {
-	parts := []part{{"push", measurePush}, {"compile", measureCompile}, {"dhcp", measureDHCP}, {"api", measureAPI}, {"requests", measureRequests}, {"routed", measureRouted}, {"routers", measureRouters}, {"cloud", measureCloud}}
+	parts := []part{{"push", measurePush}, {"compile", measureCompile}, {"dhcp", measureDHCP}, {"api", measureAPI}, {"requests", measureRequests}, {"routed", measureRouted}, {"routers", measureRouters}, {"groups", measureGroups}, {"revoked", measureRevoked}, {"cloud", measureCloud}}
 	t, ok := &table{}, true
 	began, load := time.Now(), loadAverage()
 	for _, p := range parts {

@@ -33,7 +33,7 @@ type path struct {
 // measureRouted sets routed packets against those that are switched on the same way: TCP's throughput, and the first
 // round trip of a flow.
 func measureRouted(s *stage, t *table) {
-	l := newLab(s)
+	l := newLab(s, testbed.DefaultSettings())
 	paths := l.paths()
 	for _, p := range paths {
 		for _, way := range []leg{p.plain, p.routed} {
@@ -224,10 +224,7 @@ func (l *lab) echo(m *testbed.VM) {
 
 // roundTrips has every switch forget its megaflows, and sends two datagrams from a new port.
 func (l *lab) roundTrips(way leg) (first, second time.Duration) {
-	for _, h := range l.hosts {
-		_, err := h.Appctl(l.ctx, "dpctl/del-flows", "netdev@ovs-netdev")
-		l.must(err)
-	}
+	l.forget()
 	conn, err := way.from.NS.Dial(l.ctx, "udp", netip.AddrPortFrom(way.addr, servicePort).String())
 	l.must(err)
 	defer conn.Close()
