@@ -117,7 +117,7 @@ func parsed(t testing.TB, frame []byte) (to netip.Addr, m *dhcpv4.DHCPv4) {
 	if binary.BigEndian.Uint16(udp[0:]) != 67 || binary.BigEndian.Uint16(udp[2:]) != 68 || int(binary.BigEndian.Uint16(udp[4:])) != len(udp) {
 		t.Errorf("UDP header % x", udp[:8])
 	}
-	if binary.BigEndian.Uint16(udp[6:]) == 0 || signalbox.ChecksumFold(signalbox.ChecksumSum(udp, pseudoHeader(packet[12:20], len(udp)))) != 0xffff {
+	if signalbox.ChecksumFold(signalbox.ChecksumSum(udp, pseudoHeader(packet[12:20], len(udp)))) != 0xffff || binary.BigEndian.Uint16(udp[6:]) == 0xffff {
 		t.Error("the UDP checksum is wrong")
 	}
 	m, err := dhcpv4.FromBytes(udp[8:])
@@ -128,6 +128,24 @@ func parsed(t testing.TB, frame []byte) (to netip.Addr, m *dhcpv4.DHCPv4) {
 		t.Errorf("reply %v", m)
 	}
 	return addr4(packet[16:]), m
+}
+
+// sumless is a reply changed in a place that means nothing, the end of the hardware address, so that its UDP checksum comes out as 0.
+func sumless(reply []byte) []byte {
+	const header, end = ethernetHeader + ipv4Header + udpHeader, 42
+	payload := bytes.Clone(reply[header:])
+	copy(payload[end:], reply[header-2:header])
+	packet := reply[ethernetHeader:]
+	return buildFrame(datagram{dstMAC: signalbox.MAC(reply[0:6]), srcMAC: signalbox.MAC(reply[6:12]), src: addr4(packet[12:]), dst: addr4(packet[16:]), payload: payload})
+}
+
+func TestAChecksumOfZeroIsNotTurned(t *testing.T) {
+	reply, _ := Answer(client{kind: discover}.frame(), []Facts{fact()})
+	frame := sumless(reply)
+	parsed(t, frame)
+	if sum := binary.BigEndian.Uint16(frame[ethernetHeader+ipv4Header+6:]); sum != 0 {
+		t.Errorf("%#x", sum)
+	}
 }
 
 // say is a reply in a line: type, destination, yiaddr, ciaddr.

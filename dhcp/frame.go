@@ -100,11 +100,9 @@ func buildFrame(d datagram) []byte {
 	binary.BigEndian.PutUint16(segment[2:], clientPort)
 	binary.BigEndian.PutUint16(segment[4:], uint16(length))
 	copy(segment[udpHeader:], d.payload)
-	checksum := ^signalbox.ChecksumFold(signalbox.ChecksumSum(segment, pseudoHeader(packet[12:20], length)))
-	if checksum == 0 {
-		checksum = 0xffff // 0 would say that there is none
-	}
-	binary.BigEndian.PutUint16(segment[6:], checksum)
+	// One of 0 is left as it is, which says that there is none (RFC 768), and not sent as 0xffff: busybox's udhcpc compares with a sum of
+	// its own, which is 0, and would not take the answer, however often it asks.
+	binary.BigEndian.PutUint16(segment[6:], ^signalbox.ChecksumFold(signalbox.ChecksumSum(segment, pseudoHeader(packet[12:20], length))))
 	return frame
 }
 
