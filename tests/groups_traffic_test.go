@@ -472,6 +472,7 @@ func roundabout(s *script) {
 	s.unanswered(server.VM, public, 7001, small)
 	s.connects(server.VM, r.addr(0)) // a router answers, though no rule lets it in
 	s.connects(server.VM, r.addr(1))
+	s.connects(server.VM, peerAddr) // now the switch knows whose MAC that is; before, the controller sends on only so many packets
 	ends := map[string]*testbed.Datagrams{
 		"routed": s.paced(stranger.VM, server.IP, 7000), "by the floating IP": s.paced(o.peer, public, 7000), "to itself": s.paced(server.VM, public, 7000),
 	}
