@@ -60,6 +60,9 @@ func (c *Certificate) read(seen [2]stamp) error {
 	if err != nil {
 		return fmt.Errorf("the certificate %s with the key %s: %w", c.certFile, c.keyFile, err)
 	}
+	if end := pair.Leaf.NotAfter; time.Now().After(end) {
+		c.log.Warn("the certificate has expired: clients will not believe it", "file", c.certFile, "expired", end)
+	}
 	c.present = &pair
 	return nil
 }

@@ -39,17 +39,20 @@ func cut(path string) string {
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := s.Now()
+		s.metrics.underWay.Inc()
+		defer s.metrics.underWay.Dec()
 		id := "req-" + s.NewID().String()
 		c.Response().Header().Set(headerRequestID, id)
 		c.SetRequest(c.Request().WithContext(signalbox.WithRequests(c.Request().Context(), id)))
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
-		r := c.Request()
+		r, took := c.Request(), s.Now().Sub(start)
+		s.metrics.answered(c, took)
 		s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", id), slog.String("global_request_id", globalID(r)),
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", c.Response().Status),
 			slog.Int64("bytes", c.Response().Size), slog.String("project", project(c)), slog.String("remote", r.RemoteAddr),
-			slog.Float64("ms", float64(s.Now().Sub(start).Microseconds())/1000))
+			slog.Float64("ms", float64(took.Microseconds())/1000))
 		return nil
 	}
 }

@@ -5,6 +5,7 @@ package apiserver
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"net"
@@ -39,6 +40,9 @@ type Config struct {
 	Rate      float64          // requests a second that each project may ask; 0: as many as it likes
 	Burst     int              // requests that it may ask at once after a pause; default: Rate, and at least 1
 
+	// Pool, if there is one, tells of the connections to the database, for metrics.
+	Pool func() sql.DBStats
+
 	// Certificate, if there is one, has the API served by TLS.
 	Certificate *Certificate
 }
@@ -48,6 +52,7 @@ type Server struct {
 	Config
 	echo     *echo.Echo
 	pace     *pace
+	metrics  *metrics
 	document func() []byte // the API's description
 }
 
@@ -72,6 +77,7 @@ func New(c Config) *Server {
 		c.AtOnce = 1024
 	}
 	s := &Server{Config: c, echo: echo.New(), pace: newPace(c.Rate, c.Burst)}
+	s.metrics = newMetrics(s.routes(), c.Pool)
 	s.document = sync.OnceValue(s.describe)
 	s.echo.HTTPErrorHandler = s.refuse
 	s.echo.Pre(withoutSuffix)

@@ -21,7 +21,7 @@ import (
 // The admin endpoint is the operator's window: what the controller wants and what it knows of the hosts.
 
 func (c *Controller) serveAdmin(ctx context.Context, ln net.Listener) error {
-	srv := &http.Server{Handler: c.allowed(c.adminRoutes()), ReadHeaderTimeout: 5 * time.Second,
+	srv := &http.Server{Handler: WithToken(c.cfg.AdminToken, c.log, c.adminRoutes()), ReadHeaderTimeout: 5 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx }, // so that those who listen to events are let go
 		ErrorLog:    slog.NewLogLogger(c.log.Handler(), slog.LevelWarn)}
 	defer context.AfterFunc(ctx, func() {
@@ -90,15 +90,16 @@ func (c *Controller) adminRoutes() http.Handler {
 	return mux
 }
 
-// allowed lets those in who know the token, where there is one, and everybody to what a load balancer asks.
-func (c *Controller) allowed(next http.Handler) http.Handler {
-	if c.cfg.AdminToken == "" {
+// WithToken lets those in who know the token, where there is one, and everybody to what a load balancer asks.
+func WithToken(token string, log *slog.Logger, next http.Handler) http.Handler {
+	if token == "" {
 		return next
 	}
-	want := sha256.Sum256([]byte("Bearer " + c.cfg.AdminToken))
+	want := sha256.Sum256([]byte("Bearer " + token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		said := sha256.Sum256([]byte(r.Header.Get("Authorization"))) // of one length, whatever was said
 		if r.URL.Path != "/healthz" && r.URL.Path != "/readyz" && subtle.ConstantTimeCompare(said[:], want[:]) != 1 {
+			log.Warn("refused a request to the admin endpoint: the token is missing or wrong", "remote", r.RemoteAddr, "method", r.Method, "path", r.URL.Path)
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			refuse(w, http.StatusUnauthorized, "the admin token is missing or wrong")
 			return

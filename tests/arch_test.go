@@ -60,7 +60,7 @@ var libraries = map[string][]string{
 	"github.com/miekg/dns":            {"dns"},
 	"github.com/spf13/cobra":          {"cmd"},
 	"gopkg.in/yaml.v3":                {"cmd", "tests"},
-	"github.com/prometheus":           {"controller", "cmd"},
+	"github.com/prometheus":           {"controller", "apiserver", "cmd"},
 	"github.com/vishvananda":          {"tests"},
 	"github.com/gopacket/gopacket":    {"tests"},
 	"github.com/getkin/kin-openapi":   {},   // tests of the API server hold its answers to its own description

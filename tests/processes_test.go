@@ -35,7 +35,7 @@ func serve(t *testing.T, binary string, args ...string) *server {
 	s := &server{said: new(bytes.Buffer)}
 	address := freeAddress(t)
 	s.url = "http://" + address
-	s.cmd = exec.Command(binary, append(args, "--api-listen", address)...)
+	s.cmd = exec.Command(binary, append(args, "--api-listen", address, "--api-admin-listen", "127.0.0.1:0")...)
 	s.cmd.Stdout, s.cmd.Stderr = s.said, s.said
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {

@@ -74,6 +74,9 @@ func (db *DB) Ping(ctx context.Context) error {
 	return wrap("ping database", db.pool.PingContext(ctx))
 }
 
+// Stats tells of the connections to the database.
+func (db *DB) Stats() sql.DBStats { return db.pool.Stats() }
+
 // attempts bounds how often a transaction that lost against others (deadlock, serialization) is run.
 const attempts = 10
 

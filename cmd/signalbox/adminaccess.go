@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"time"
 
 	"github.com/signalbox-sdn/signalbox/apiserver"
+	"github.com/signalbox-sdn/signalbox/controller"
 )
 
 // leastToken is the fewest characters of a token that is worth asking for.
@@ -24,12 +28,12 @@ func (c *config) checkAdmin() error {
 	return nil
 }
 
-// secureAdmin has the admin endpoint speak TLS where there is a certificate. Whoever reaches it can move gateways and read all
+// secureAdmin has an admin endpoint, whose address key says, speak TLS where there is a certificate. Whoever reaches it can move gateways and read all
 // networks, so that beyond loopback it is not served in the clear, nor to everybody.
-func (c *config) secureAdmin(ln net.Listener, log *slog.Logger) (net.Listener, error) {
+func (c *config) secureAdmin(key string, ln net.Listener, log *slog.Logger) (net.Listener, error) {
 	at, isTCP := ln.Addr().(*net.TCPAddr)
 	if beyond := !isTCP || !at.IP.IsLoopback(); beyond && (c.AdminTLSCert == "" || c.AdminToken == "") {
-		return nil, fmt.Errorf("admin_listen: %s is not on loopback, and there it needs admin_tls_cert, admin_tls_key and admin_token", ln.Addr())
+		return nil, fmt.Errorf("%s: %s is not on loopback, and there it needs admin_tls_cert, admin_tls_key and admin_token", key, ln.Addr())
 	}
 	if c.AdminTLSCert == "" {
 		return ln, nil
@@ -41,4 +45,35 @@ func (c *config) secureAdmin(ln net.Listener, log *slog.Logger) (net.Listener, e
 	settings := certificate.TLS()
 	settings.NextProtos = []string{"http/1.1"} // what net/http speaks on a listener that is not its own
 	return tls.NewListener(ln, settings), nil
+}
+
+// apiAdmin is the endpoint of an API server's operator; nil where there is none. A second API server on one machine whose endpoint nobody has
+// given a place goes without.
+func (c *config) apiAdmin(log *slog.Logger) (net.Listener, error) {
+	if c.APIAdminListen == "" {
+		return nil, nil
+	}
+	ln, err := net.Listen("tcp", c.APIAdminListen)
+	if err != nil && c.APIAdminListen == defaults().APIAdminListen {
+		log.Warn("the API server has no admin endpoint: give it an api_admin_listen of its own", "error", err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("api_admin_listen: %w", err)
+	}
+	secured, err := c.secureAdmin("api_admin_listen", ln, log)
+	if err != nil {
+		ln.Close()
+	}
+	return secured, err
+}
+
+// serveAdmin answers at an admin endpoint until ctx ends. A profile may take as long as it was asked to.
+func (c *config) serveAdmin(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger) error {
+	srv := &http.Server{Handler: controller.WithToken(c.AdminToken, log, h), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	defer context.AfterFunc(ctx, func() { srv.Close() })()
+	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }

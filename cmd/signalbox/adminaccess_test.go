@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -21,14 +23,19 @@ import (
 
 const goodToken = "0123456789abcdef"
 
-// certificate writes a certificate of 127.0.0.1 that is its own authority, and its key.
+// certificate writes a certificate of 127.0.0.1 that is its own authority and is good for an hour, and its key.
 func certificate(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	return certificateUntil(t, time.Now().Add(time.Hour))
+}
+
+func certificateUntil(t *testing.T, end time.Time) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: end, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		IsCA: true, BasicConstraintsValid: true}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -75,7 +82,7 @@ func TestAdminEndpointIsNotOpenToTheWorld(t *testing.T) {
 		}
 		cfg := config{AdminTLSCert: c.cert, AdminTLSKey: c.key, AdminToken: c.token}
 		if err = cfg.checkAdmin(); err == nil {
-			_, err = cfg.secureAdmin(ln, slog.New(slog.DiscardHandler))
+			_, err = cfg.secureAdmin("admin_listen", ln, slog.New(slog.DiscardHandler))
 		}
 		ln.Close()
 		if c.refused == "" && err != nil || c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)) {
@@ -92,19 +99,14 @@ func TestOperatorSpeaksTLSWithAToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := config{AdminTLSCert: cert, AdminTLSKey: key, AdminToken: goodToken}
-	ln, err := cfg.secureAdmin(plain, slog.New(slog.DiscardHandler))
+	ln, err := cfg.secureAdmin("admin_listen", plain, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer "+goodToken {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		_, _ = io.WriteString(w, "[]")
-	}), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}
-	go srv.Serve(ln) //nolint:errcheck // it ends when it is closed
-	t.Cleanup(func() { srv.Close() })
+	served, stop := context.WithCancel(t.Context())
+	defer stop()
+	asked := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") })
+	go cfg.serveAdmin(served, ln, asked, slog.New(slog.DiscardHandler)) //nolint:errcheck // it ends with the test
 	run := func(args ...string) error {
 		cmd := hostsCommand()
 		cmd.SetArgs(append([]string{"--admin", "https://" + ln.Addr().String()}, args...))
@@ -120,10 +122,71 @@ func TestOperatorSpeaksTLSWithAToken(t *testing.T) {
 		t.Errorf("an authority that nobody named was believed: %v", err)
 	}
 	t.Setenv("SIGNALBOX_ADMIN_TOKEN", "another")
-	if err := run("--admin-ca", cert); err == nil || !strings.Contains(err.Error(), "401") {
+	if err := run("--admin-ca", cert); err == nil || !strings.Contains(err.Error(), "token is missing or wrong; it is taken from SIGNALBOX_ADMIN_TOKEN") {
 		t.Errorf("with a wrong token: %v", err)
+	}
+	if err := run("--admin", "http://"+ln.Addr().String()); err == nil || !strings.Contains(err.Error(), "HTTP request to an HTTPS server") {
+		t.Errorf("in the clear: %v", err)
+	}
+	for path, status := range map[string]int{"/metrics": 401, "/debug/pprof/heap": 401, "/healthz": 200} {
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+		res, err := client.Get("https://" + ln.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Body.Close(); res.StatusCode != status {
+			t.Errorf("%s without a token: %s", path, res.Status)
+		}
 	}
 	if _, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{MaxVersion: tls.VersionTLS11, InsecureSkipVerify: true}); err == nil {
 		t.Error("TLS 1.1 was spoken")
+	}
+}
+
+// TestExpiredCertificateIsNamed: whoever asks is told what is wrong.
+func TestExpiredCertificateIsNamed(t *testing.T) {
+	cert, key := certificateUntil(t, time.Now().Add(-time.Minute))
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := config{AdminTLSCert: cert, AdminTLSKey: key, AdminToken: goodToken}
+	var log bytes.Buffer
+	ln, err := cfg.secureAdmin("admin_listen", plain, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "expired") {
+		t.Errorf("the log says %q", log.String())
+	}
+	served, stop := context.WithCancel(t.Context())
+	defer stop()
+	go cfg.serveAdmin(served, ln, http.NotFoundHandler(), slog.New(slog.DiscardHandler)) //nolint:errcheck // it ends with the test
+	cmd := hostsCommand()
+	cmd.SetArgs([]string{"--admin", "https://" + ln.Addr().String(), "--admin-ca", cert})
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	if err := cmd.Execute(); err == nil || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestSecondAPIServerGoesWithoutAnEndpoint: where nobody has said where, and the usual place is taken.
+func TestSecondAPIServerGoesWithoutAnEndpoint(t *testing.T) {
+	if taken, err := net.Listen("tcp", defaults().APIAdminListen); err == nil { // else another process has it, and it is taken too
+		defer taken.Close()
+	}
+	c := defaults()
+	if ln, err := c.apiAdmin(slog.New(slog.DiscardHandler)); ln != nil || err != nil {
+		t.Errorf("%v, %v", ln, err)
+	}
+	for address, refused := range map[string]string{"": "", "127.0.0.1:0": "", "nowhere": "api_admin_listen", ":0": "api_admin_listen: [::]"} {
+		c.APIAdminListen = address
+		ln, err := c.apiAdmin(slog.New(slog.DiscardHandler))
+		if (refused == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), refused) || (ln != nil) != (address == "127.0.0.1:0") {
+			t.Errorf("%q: %v, %v", address, ln, err)
+		}
+		if ln != nil {
+			ln.Close()
+		}
 	}
 }

@@ -24,6 +24,7 @@ type config struct {
 	DatabaseURL    string `yaml:"database_url"`
 	DataDir        string `yaml:"data_dir"`
 	APIListen      string `yaml:"api_listen"`
+	APIAdminListen string `yaml:"api_admin_listen"`
 	OpenFlowListen string `yaml:"openflow_listen"`
 	OVSDBListen    string `yaml:"ovsdb_listen"`
 	AdminListen    string `yaml:"admin_listen"`
@@ -71,7 +72,7 @@ func (l *list) UnmarshalYAML(n *yaml.Node) error {
 func defaults() config {
 	s := neutron.DefaultSettings()
 	return config{
-		APIListen: ":9696", OpenFlowListen: ":6653", OVSDBListen: ":6640", AdminListen: "127.0.0.1:9697", OVSDBPort: 6640,
+		APIListen: ":9696", APIAdminListen: "127.0.0.1:9698", OpenFlowListen: ":6653", OVSDBListen: ":6640", AdminListen: "127.0.0.1:9697", OVSDBPort: 6640,
 		TenantNetworkTypes: list(s.TenantNetworkTypes), ExternalNetworkType: s.ExternalNetworkType, NetworkVLANRanges: list(s.NetworkVLANRanges),
 		FlatNetworks: list(s.FlatNetworks), TunnelIDRanges: list(s.TunnelIDRanges), VNIRanges: list(s.VNIRanges), UnderlayMTU: s.UnderlayMTU,
 		DHCPLease: 24 * time.Hour, DNSDomain: s.DNSDomain, Project: "default", LogLevel: "info",
@@ -112,6 +113,7 @@ var (
 	privateSettings  = []setting{{"data-dir", "without database-url: folder of a private PostgreSQL"}}
 	apiSettings      = []setting{
 		{"api-listen", "where the Neutron API is served"},
+		{"api-admin-listen", "where its operator finds metrics and profiles; beyond loopback it needs what admin-listen needs; empty: nowhere"},
 		{"tenant-network-types", "types that tenants' networks get, in order of trial: local, vlan, gre, vxlan, geneve"},
 		{"external-network-type", "type of external networks that are asked for without one: flat, vlan …; empty: as tenants'"},
 		{"network-vlan-ranges", "physical networks with VLANs: physnet:min:max, or physnet alone for admins"},
@@ -126,13 +128,15 @@ var (
 		{"openflow-listen", "where hosts' br-int connect (ovs-vsctl set-controller)"},
 		{"ovsdb-listen", "where hosts' OVSDB connects (ovs-vsctl set-manager tcp:…)"},
 		{"ovsdb-port", "where hosts' OVSDB listens (ovs-vsctl set-manager ptcp:…)"},
-		{"admin-listen", "the operator's endpoint; beyond loopback it needs the three below"},
-		{"admin-tls-cert", "its certificate in PEM, with those between it and its authority; it is read anew when it changes"},
-		{"admin-tls-key", "its key"},
-		{"admin-token", "what its users send as a bearer token, 16 characters or more; better given in the file or the environment"},
+		{"admin-listen", "the operator's endpoint; beyond loopback it needs admin-tls-cert, admin-tls-key and admin-token"},
 		{"enable-security-group", "true: ports may send and receive what their security groups allow, and nothing else"},
 		{"dhcp-lease", "lease time that DHCP gives, as 24h"},
 		{"dns-servers", "resolvers to ask for names that are not ours: ADDRESS or ADDRESS:PORT"},
+	}
+	adminSettings = []setting{
+		{"admin-tls-cert", "certificate of the operator's endpoints in PEM, with those between it and its authority; it is read anew when it changes"},
+		{"admin-tls-key", "its key"},
+		{"admin-token", "what its users send as a bearer token, 16 characters or more; better given in the file or the environment"},
 	}
 	nameSettings   = []setting{{"dns-domain", "domain of ports' names, and the one that DHCP gives, where a network has none of its own"}}
 	commonSettings = []setting{{"config", "YAML file of settings"}, {"log-level", "debug, info, warn or error"}}

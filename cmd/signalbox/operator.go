@@ -83,8 +83,14 @@ func (a *admin) ask(ctx context.Context, method, path string, body io.Reader) (i
 	}
 	if res.StatusCode != http.StatusOK {
 		defer res.Body.Close()
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16))
 		var said struct{ Error string }
-		_ = json.NewDecoder(io.LimitReader(res.Body, 1<<16)).Decode(&said)
+		if json.Unmarshal(text, &said) != nil { // it is not ours, or not of this version; net/http says so in words
+			said.Error = strings.TrimSpace(string(text))
+		}
+		if res.StatusCode == http.StatusUnauthorized {
+			said.Error = cmp.Or(said.Error, res.Status) + "; it is taken from SIGNALBOX_ADMIN_TOKEN"
+		}
 		return nil, fmt.Errorf("%s", cmp.Or(said.Error, res.Status))
 	}
 	return res.Body, nil

@@ -27,7 +27,7 @@ func upCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  serving(serveAPI, serveNova, serveController),
 	}
-	addFlags(cmd, databaseSettings, privateSettings, apiSettings, accessSettings, novaSettings, nameSettings, controllerSettings)
+	addFlags(cmd, databaseSettings, privateSettings, apiSettings, accessSettings, novaSettings, nameSettings, controllerSettings, adminSettings)
 	return cmd
 }
 
@@ -38,7 +38,7 @@ func apiserverCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  serving(serveAPI, serveNova),
 	}
-	addFlags(cmd, databaseSettings, apiSettings, accessSettings, novaSettings, nameSettings)
+	addFlags(cmd, databaseSettings, apiSettings, accessSettings, novaSettings, nameSettings, adminSettings)
 	return cmd
 }
 
@@ -49,7 +49,7 @@ func controllerCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  serving(serveController),
 	}
-	addFlags(cmd, databaseSettings, nameSettings, controllerSettings)
+	addFlags(cmd, databaseSettings, nameSettings, controllerSettings, adminSettings)
 	return cmd
 }
 
@@ -129,14 +129,29 @@ func serveAPI(ctx context.Context, c *config, db *store.DB, log *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", c.APIListen)
-	if err != nil {
+	if err := c.checkAdmin(); err != nil {
 		return err
 	}
-	return apiserver.New(apiserver.Config{
+	ln, err := net.Listen("tcp", c.APIListen)
+	if err != nil {
+		return fmt.Errorf("api_listen: %w", err)
+	}
+	admin, err := c.apiAdmin(log)
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	server := apiserver.New(apiserver.Config{
 		Service: neutron.New(db, cfg, neutron.Source{ID: uuid.New, Intn: rand.IntN}),
-		Auth:    door, Log: log, Certificate: certificate, AtOnce: c.AtOnce, Rate: c.Rate, Burst: c.Burst,
-	}).Run(ctx, ln)
+		Auth:    door, Log: log, Certificate: certificate, AtOnce: c.AtOnce, Rate: c.Rate, Burst: c.Burst, Pool: db.Stats,
+	})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Run(ctx, ln) })
+	if admin != nil {
+		log.Info("the API server's admin endpoint listens", "address", admin.Addr().String())
+		g.Go(func() error { return c.serveAdmin(ctx, admin, server.Admin(), log) })
+	}
+	return g.Wait()
 }
 
 func serveController(ctx context.Context, c *config, db *store.DB, log *slog.Logger) error {
@@ -166,7 +181,7 @@ func serveController(ctx context.Context, c *config, db *store.DB, log *slog.Log
 	if err != nil {
 		return err
 	}
-	admin, err := c.secureAdmin(ls.Admin, log)
+	admin, err := c.secureAdmin("admin_listen", ls.Admin, log)
 	if err != nil {
 		return err
 	}

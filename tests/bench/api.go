@@ -75,7 +75,7 @@ func newClient(port int) *client {
 // startAPI starts `signalbox apiserver` and waits until it serves.
 func startAPI(s *stage, dsn string, settings ...string) (*client, *process) {
 	port := s.freePort()
-	p := s.start(fmt.Sprintf("apiserver-%d", port), s.binary, append([]string{"apiserver", "--database-url", dsn, "--api-listen", fmt.Sprintf("127.0.0.1:%d", port),
+	p := s.start(fmt.Sprintf("apiserver-%d", port), s.binary, append([]string{"apiserver", "--database-url", dsn, "--api-listen", fmt.Sprintf("127.0.0.1:%d", port), "--api-admin-listen", "",
 		"--tenant-network-types", "vxlan", "--vni-ranges", "1:100000", "--flat-networks", publicNetwork, "--quotas", "*:-1"}, settings...)...)
 	c := newClient(port)
 	s.awaitService(p, c, "/")
