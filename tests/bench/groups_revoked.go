@@ -16,9 +16,9 @@ import (
 
 // train is a busy stream of datagrams, whose sender and receiver look at one clock.
 type train struct {
-	began            time.Time
-	arrived, resumed atomic.Int64 // when the last one did, and the first after silence, in nanoseconds since began
-	stop             func()
+	began          time.Time
+	arrived, first atomic.Int64 // when the last one did, and the first that did when first was 0, in nanoseconds since began
+	stop           func()
 }
 
 const (
@@ -44,9 +44,8 @@ func (l *lab) train(way leg) *train {
 				return
 			}
 			if now := int64(time.Since(t.began)); err == nil {
-				if now-t.arrived.Swap(now) > int64(silence/2) {
-					t.resumed.Store(now)
-				}
+				t.arrived.Store(now)
+				t.first.CompareAndSwap(0, now)
 			}
 		}
 	})
@@ -193,9 +192,10 @@ func (r *revocation) memberComesAndGoes(stream *train) (leaves *lag, joins []tim
 		r.ends(stream, leaves, func() { r.join(r.sender, r.unnamed) })
 		before := r.flowMods()
 		asked := time.Since(stream.began)
+		stream.first.Store(0)
 		r.join(r.sender, r.named)
-		r.await("the stream passes again", patience, func() bool { return stream.resumed.Load() > int64(asked) })
-		joins = append(joins, time.Duration(stream.resumed.Load())-asked)
+		r.await("the stream passes again", patience, func() bool { return stream.first.Load() != 0 })
+		joins = append(joins, time.Duration(stream.first.Load())-asked)
 		for i, n := range r.flowMods() {
 			mods[i] = append(mods[i], n-before[i])
 		}
