@@ -163,6 +163,14 @@ func TestAnswersAndErrorsNeedNoRule(t *testing.T) {
 	if !w.arrives("vm1", problem) {
 		t.Error("an error about what vm1 sent does not arrive")
 	}
+	about = w.between("vm1", "vm3", "udp", 5000, 2002) // whom a rule lets call by the group that it is in
+	problem = w.between("vm3", "vm1", "unreachable")
+	problem.about = &about
+	if !w.arrives("vm1", problem) {
+		t.Error("an error about what vm1 answered does not arrive")
+	}
+	problem = w.between("vm4", "vm1", "unreachable")
+	problem.about = &about
 	about = w.between("vm1", "vm4", "udp", 2001, 9)
 	if w.arrives("vm1", problem) {
 		t.Error("an error about what vm1 never sent arrives")

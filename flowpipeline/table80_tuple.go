@@ -18,6 +18,8 @@ var (
 	lowerService = flow.Subfield{Field: flow.Reg11, Off: 16, Len: 8}
 )
 
+// readTuple pushes and pops: of an ICMP error about what a port has answered, Open vSwitch 3.1 has the connection and yet would
+// not move it (it holds a connection's fields for known where ct_state has new, est or rpl; such an error has rel alone).
 func readTuple(d *draft) {
 	low := func(f flow.Field) flow.Subfield { return flow.Subfield{Field: f, Len: 8} }
 	services := []struct {
@@ -27,8 +29,8 @@ func readTuple(d *draft) {
 		phrase   string
 	}{
 		{110, func(icmp uint8) flow.Match { return flow.Match{flow.IsNum(flow.CTProto, icmp)} }, []flow.Action{
-			flow.Move{Src: low(flow.CTPortSrc), Dst: upperService}, flow.Move{Src: low(flow.CTPortDst), Dst: lowerService}}, "its ICMP type"},
-		{100, func(uint8) flow.Match { return nil }, []flow.Action{flow.Move{Src: flow.CTPortDst.Whole(), Dst: Service}}, "its port"},
+			flow.Push{Src: low(flow.CTPortSrc)}, flow.Pop{Dst: upperService}, flow.Push{Src: low(flow.CTPortDst)}, flow.Pop{Dst: lowerService}}, "its ICMP type"},
+		{100, func(uint8) flow.Match { return nil }, []flow.Action{flow.Push{Src: flow.CTPortDst.Whole()}, flow.Pop{Dst: Service}}, "its port"},
 	}
 	families := []struct {
 		is       flow.Cond
@@ -44,7 +46,7 @@ func readTuple(d *draft) {
 			for _, s := range services {
 				match := append(s.of(f.icmp), f.is, flow.IsSub(Inbound, uint64(inbound)), flow.CTIs(flow.CTTracked, flow.CTInvalid))
 				actions := append([]flow.Action{
-					flow.Move{Src: end.Whole(), Dst: f.peer}, flow.Move{Src: flow.CTProto.Whole(), Dst: Protocol}}, s.actions...)
+					flow.Push{Src: end.Whole()}, flow.Pop{Dst: f.peer}, flow.Push{Src: flow.CTProto.Whole()}, flow.Pop{Dst: Protocol}}, s.actions...)
 				d.add(TableTuple, s.priority, match, "reads the other end of a connection, and "+s.phrase, append(actions, flow.Goto{Table: TableMembership})...)
 			}
 		}

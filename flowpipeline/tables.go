@@ -316,6 +316,10 @@ func (c *contract) allows(a flow.Action) bool {
 		return c.writes(a.Dst)
 	case flow.Move:
 		return c.writes(a.Dst)
+	case flow.Push:
+		return true
+	case flow.Pop:
+		return c.writes(a.Dst)
 	case flow.CheckLarger:
 		return c.writes(a.Dst)
 	case flow.DecTTL:

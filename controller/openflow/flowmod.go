@@ -30,6 +30,8 @@ const (
 	niciraRegMove       = 6
 	niciraRegLoad       = 7
 	niciraResubmitTable = 14
+	niciraStackPush     = 27
+	niciraStackPop      = 28
 	niciraConntrack     = 35
 	niciraNAT           = 36
 	niciraConntrackDrop = 43 // NXAST_CT_CLEAR
@@ -129,6 +131,10 @@ func appendActions(b []byte, actions []flow.Action) ([]byte, error) {
 			b, err = appendLoad(b, a)
 		case flow.Move:
 			b, err = appendMove(b, a)
+		case flow.Push:
+			b, err = appendStack(b, niciraStackPush, a.Src)
+		case flow.Pop:
+			b, err = appendStack(b, niciraStackPop, a.Dst)
 		case flow.PushVLAN:
 			b = append(b, 0, actionPushVLAN, 0, 8, tpidCustomer>>8, tpidCustomer&0xff, 0, 0)
 		case flow.PopVLAN:
@@ -229,6 +235,19 @@ func appendMove(b []byte, a flow.Move) ([]byte, error) {
 	b = binary.BigEndian.AppendUint16(b, uint16(a.Dst.Off))
 	b = binary.BigEndian.AppendUint32(b, src.header())
 	return binary.BigEndian.AppendUint32(b, dst.header()), nil
+}
+
+// appendStack is NXAST_STACK_PUSH or NXAST_STACK_POP.
+func appendStack(b []byte, subtype uint16, part flow.Subfield) ([]byte, error) {
+	code, err := subfieldCode(part)
+	if err != nil {
+		return b, err
+	}
+	b = appendNicira(b, 24, subtype)
+	b = binary.BigEndian.AppendUint16(b, uint16(part.Off))
+	b = binary.BigEndian.AppendUint32(b, code.header())
+	b = binary.BigEndian.AppendUint16(b, uint16(part.Len))
+	return append(b, 0, 0, 0, 0, 0, 0), nil
 }
 
 // appendCheckLarger is NXAST_CHECK_PKT_LARGER.

@@ -179,7 +179,7 @@ func libraryBundleAdd(t testing.TB, xid, bundle uint32, m *of.FlowMod) []byte {
 
 func unknownToTheLibrary(a flow.Action) bool {
 	switch a := a.(type) {
-	case flow.CheckLarger, flow.CTClear:
+	case flow.CheckLarger, flow.CTClear, flow.Push, flow.Pop:
 		return true
 	case flow.CT: // of a first port without a last one it makes a panic
 		return a.NAT.FirstPort != 0 && a.NAT.LastPort == a.NAT.FirstPort
@@ -232,6 +232,7 @@ func TestFlowsWithoutAFormInOpenFlowAreRefused(t *testing.T) {
 		"a load of no bits":                {flow.Load{Dst: part(flow.Reg0, 1, 0)}},
 		"a load of more than 64 bits":      {flow.Load{Dst: part(flow.IPv6Dst, 1, 100)}},
 		"a move between different lengths": {flow.Move{Src: part(flow.Reg0, 0, 8), Dst: flow.Reg1.Whole()}},
+		"a push of no field":               {flow.Push{Src: flow.NoField.Whole()}},
 		"a move from no field":             {flow.Move{Src: flow.NoField.Whole(), Dst: flow.Reg1.Whole()}},
 		"an answer of more than one bit":   {flow.CheckLarger{Dst: flow.Reg0.Whole()}},
 		"a load of a large in port":        {flow.Load{Dst: flow.InPort.Whole(), Value: flow.Num(1 << 16)}},

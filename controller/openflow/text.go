@@ -166,6 +166,15 @@ func niciraOf(subtype uint16, c *cursor) flow.Action {
 		if ok && also {
 			return flow.Move{Src: src, Dst: dst}
 		}
+	case niciraStackPush, niciraStackPop:
+		off, head, bits := c.u16(), c.u32(), c.u16()
+		part, ok := subfieldOf(head, off, bits)
+		switch {
+		case ok && subtype == niciraStackPush:
+			return flow.Push{Src: part}
+		case ok:
+			return flow.Pop{Dst: part}
+		}
 	case niciraResubmitTable:
 		if c.u16() == resubmitSameInPort {
 			return flow.Resubmit{Table: c.u8()}

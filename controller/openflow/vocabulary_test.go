@@ -121,6 +121,8 @@ func everyAction() []struct {
 		{nil, list{whole(flow.TunID, flow.Num(0x1234)), whole(flow.TunSrc, testAddr), whole(flow.TunDst, testAddr), flow.Output{Port: 2}}},
 		{nil, list{flow.Move{Src: flow.Subfield{Field: flow.TunID, Len: 32}, Dst: flow.Reg1.Whole()}}},
 		{nil, list{whole(flow.EthSrc, testMAC), whole(flow.EthDst, testMAC), part(flow.EthDst, 0, 24, 0x010203)}},
+		{nil, list{flow.Push{Src: flow.EthSrc.Whole()}, flow.Push{Src: flow.Subfield{Field: flow.Reg3, Off: 4, Len: 8}}, flow.Pop{Dst: flow.Subfield{Field: flow.Reg11, Off: 24, Len: 8}},
+			flow.Pop{Dst: flow.EthDst.Whole()}}},
 		{nil, list{flow.Move{Src: flow.EthSrc.Whole(), Dst: flow.EthDst.Whole()}}},
 		{arp, list{flow.Move{Src: flow.ARPSHA.Whole(), Dst: flow.ARPTHA.Whole()}, flow.Move{Src: flow.ARPSPA.Whole(), Dst: flow.ARPTPA.Whole()},
 			whole(flow.ARPOp, flow.Num(2)), whole(flow.ARPSHA, testMAC), whole(flow.ARPTHA, testMAC), whole(flow.ARPSPA, testAddr), whole(flow.ARPTPA, testAddr), flow.OutputInPort{}}},

@@ -31,6 +31,11 @@ type (
 	}
 	// Move copies a subfield to another of the same length (NXAST_REG_MOVE).
 	Move struct{ Src, Dst Subfield }
+	// Push keeps a subfield, and Pop takes the last that was kept into another of the same length (NXAST_STACK_PUSH, NXAST_STACK_POP). It is
+	// a Move for what Open vSwitch would not move: the connection of an ICMP error that goes the way of the connection's first
+	// packet, for one.
+	Push struct{ Src Subfield }
+	Pop  struct{ Dst Subfield }
 	// PushVLAN puts an 802.1Q tag on the packet; its id is then loaded into VLANVID.
 	PushVLAN struct{}
 	// PopVLAN takes the outer tag off.
@@ -87,6 +92,9 @@ func (a Move) text(func(uint8) string) string {
 	return "move:" + a.Src.String() + "->" + a.Dst.String()
 }
 
+func (a Push) text(func(uint8) string) string { return "push:" + a.Src.String() }
+func (a Pop) text(func(uint8) string) string  { return "pop:" + a.Dst.String() }
+
 func (a Load) text(func(uint8) string) string {
 	if a.Dst == InPort.Whole() {
 		return "load:" + hexadecimal(a.Value) + "->NXM_OF_IN_PORT[]"
@@ -115,6 +123,8 @@ const (
 	tagCT
 	tagCTClear
 	tagCTZoneFrom // before a tagCT
+	tagPush
+	tagPop
 )
 
 func appendActions(b []byte, as []Action) []byte {
@@ -134,6 +144,8 @@ func (OutputInPort) append(b []byte) []byte { return append(b, tagInPort) }
 func (ToController) append(b []byte) []byte { return append(b, tagController) }
 func (a Load) append(b []byte) []byte       { return a.Value.append(a.Dst.append(append(b, tagLoad))) }
 func (a Move) append(b []byte) []byte       { return a.Dst.append(a.Src.append(append(b, tagMove))) }
+func (a Push) append(b []byte) []byte       { return a.Src.append(append(b, tagPush)) }
+func (a Pop) append(b []byte) []byte        { return a.Dst.append(append(b, tagPop)) }
 func (PushVLAN) append(b []byte) []byte     { return append(b, tagPushVLAN) }
 func (PopVLAN) append(b []byte) []byte      { return append(b, tagPopVLAN) }
 func (a Resubmit) append(b []byte) []byte   { return append(b, tagResubmit, a.Table) }
