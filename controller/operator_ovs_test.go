@@ -225,18 +225,16 @@ func TestRulesThatAreNeverHit(t *testing.T) {
 	t.Parallel()
 	d := newRoutedCloud()
 	group, out, in := uuid.UUID{0: 'g', 15: 1}, uuid.UUID{0: 'g', 15: 2}, uuid.UUID{0: 'g', 15: 3}
-	d.SecurityGroups = []signalbox.SecurityGroup{{ID: group, Key: 1, Name: "web", ProjectID: "tenant", Rules: []signalbox.SecurityGroupRule{
+	d.SecurityGroups = append(d.SecurityGroups, signalbox.SecurityGroup{ID: group, Key: 1, Name: "web", ProjectID: "tenant", Rules: []signalbox.SecurityGroupRule{
 		{ID: out, Key: 1, GroupID: group, Direction: signalbox.Egress, EtherType: signalbox.IPv4, PortMin: signalbox.NoPort, PortMax: signalbox.NoPort},
 		{ID: in, Key: 2, GroupID: group, Direction: signalbox.Ingress, EtherType: signalbox.IPv4, Protocol: "tcp", PortMin: 80, PortMax: 80},
-	}}}
+	}})
 	for i := range d.Ports {
 		if d.Ports[i].Role == signalbox.RoleVIF {
-			d.Ports[i].SecurityGroups, d.Ports[i].Zone = []uuid.UUID{group}, signalbox.Zone(100+i)
+			d.Ports[i].SecurityGroups = []uuid.UUID{group}
 		}
 	}
-	m := newMemory(d)
-	m.guarded = true
-	w := startOn(t, m)
+	w := startRouted(t, d)
 	w.Receive(signalbox.TapName(uuid.UUID{0: 'p', 1: 0x11, 15: 0x11}), packet(64, 17, "10.0.4.3", udp(32)...))
 	var o ObjectReport
 	w.await("the rule is hit", func() bool {

@@ -24,8 +24,7 @@ import (
 
 // memory is a Store of rows in memory, which tells its follower what is written to it.
 type memory struct {
-	first   signalbox.Delta
-	guarded bool // security groups are enforced
+	first signalbox.Delta
 
 	mu       sync.Mutex
 	ports    map[uuid.UUID]signalbox.Port
@@ -138,6 +137,7 @@ func (c *routedCloud) network(n byte, cidr string, mtu int) {
 func (c *routedCloud) port(n, network byte, addr string) *signalbox.Port {
 	c.delta.Ports = append(c.delta.Ports, signalbox.Port{ID: uuid.UUID{0: 'p', 1: n, 15: n}, Key: signalbox.PortKey(n), AdminStateUp: true,
 		NetworkID: uuid.UUID{0: 'n', 15: network}, MAC: signalbox.MAC{0xfa, 0x16, 0x3e, 0, 0, n},
+		SecurityGroups: []uuid.UUID{everything}, Zone: signalbox.Zone(100 + int(n)),
 		FixedIPs: []signalbox.FixedIP{{SubnetID: uuid.UUID{0: 's', 15: network}, Addr: netip.MustParseAddr(addr)}}})
 	return &c.delta.Ports[len(c.delta.Ports)-1]
 }
@@ -151,8 +151,17 @@ func (c *routedCloud) router(n byte, routes ...signalbox.Route) {
 	c.delta.Routers = append(c.delta.Routers, signalbox.Router{ID: uuid.UUID{0: 'r', 15: n}, Key: signalbox.RouterKey(n), AdminStateUp: true, Routes: routes})
 }
 
+// everything is a security group whose ports may send and receive anything. All the cloud's are in it.
+var everything = uuid.UUID{0: 'g', 15: 0xff}
+
 func newRoutedCloud() signalbox.Delta {
 	c := routedCloud{signalbox.Delta{Full: true}}
+	g := signalbox.SecurityGroup{ID: everything, Key: 0xff}
+	for i, d := range []signalbox.Direction{signalbox.Egress, signalbox.Ingress} {
+		g.Rules = append(g.Rules, signalbox.SecurityGroupRule{ID: uuid.UUID{0: 'g', 14: 1, 15: byte(i)}, Key: signalbox.RuleKey(101 + i), GroupID: g.ID,
+			Direction: d, EtherType: signalbox.IPv4, PortMin: signalbox.NoPort, PortMax: signalbox.NoPort})
+	}
+	c.delta.SecurityGroups = []signalbox.SecurityGroup{g}
 	c.network(1, "10.0.0.0/24", 1500)
 	c.network(2, "10.0.2.0/24", 1500)
 	c.network(3, "10.0.3.0/24", 1500)
@@ -195,7 +204,7 @@ func startOn(t *testing.T, m *memory) *wire {
 func startThrough(t *testing.T, m *memory, address func(controller string) string) *wire {
 	t.Helper()
 	d := m.first
-	c := New(Config{OVSDBPort: 1, EnableSecurityGroup: m.guarded}, m, slog.New(slog.DiscardHandler))
+	c := New(Config{OVSDBPort: 1, EnableSecurityGroup: true}, m, slog.New(slog.DiscardHandler))
 	ls := Listeners{ovs.Listen(t), ovs.Listen(t), ovs.Listen(t)}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -285,10 +294,18 @@ func echo(kind byte, size int) []byte {
 	return b
 }
 
+// syn is the TCP segment by which 10.0.0.3 asks for a connection with an address.
+func syn(to string) []byte {
+	b := []byte{0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 5 << 4, 2, 0xff, 0xff, 0, 0, 0, 0}
+	dst := netip.MustParseAddr(to).As4()
+	pseudo := append([]byte{10, 0, 0, 3, dst[0], dst[1], dst[2], dst[3], 0, 6, 0, byte(len(b))}, b...) // RFC 9293
+	binary.BigEndian.PutUint16(b[16:], checksum(pseudo))
+	return b
+}
+
 func TestRoutersSayWhyAPacketDoesNotGoOn(t *testing.T) {
 	w := startRouted(t, newRoutedCloud())
 	tap := signalbox.TapName(uuid.UUID{0: 'p', 1: 0x11, 15: 0x11})
-	udp := make([]byte, 8+32)
 	for _, tt := range []struct {
 		fact       string
 		frame      []byte
@@ -297,15 +314,15 @@ func TestRoutersSayWhyAPacketDoesNotGoOn(t *testing.T) {
 		mtu        uint16
 		sentTTL    byte // of the packet quoted
 	}{
-		{"ttl_at_the_first_router", packet(1, 17, "10.0.3.3", udp...), "10.0.0.1", 11, 0, 0, 1},
-		{"ttl_at_the_second_router", packet(2, 17, "10.0.3.3", udp...), "10.0.2.2", 11, 0, 0, 1},
-		{"no_route", packet(64, 17, "8.8.8.8", udp...), "10.0.0.1", 3, 0, 0, 64},
-		{"no_route_at_the_second_router", packet(64, 17, "10.8.0.1", udp...), "10.0.2.2", 3, 0, 0, 63},
-		{"no_such_host", packet(64, 17, "10.0.4.77", udp...), "10.0.0.1", 3, 1, 0, 64},
-		{"no_such_host_at_the_second_router", packet(64, 17, "10.0.3.77", udp...), "10.0.2.2", 3, 1, 0, 63},
-		{"too_large", packet(64, 17, "10.0.4.3", make([]byte, 1281)...), "10.0.0.1", 3, 4, 1300, 64},
-		{"no_udp_service", packet(64, 17, "10.0.4.1", udp...), "10.0.0.1", 3, 3, 0, 64},
-		{"no_tcp_service_at_the_second_router", packet(64, 6, "10.0.3.1", udp...), "10.0.2.2", 3, 3, 0, 63},
+		{"ttl_at_the_first_router", packet(1, 17, "10.0.3.3", udp(32)...), "10.0.0.1", 11, 0, 0, 1},
+		{"ttl_at_the_second_router", packet(2, 17, "10.0.3.3", udp(32)...), "10.0.2.2", 11, 0, 0, 1},
+		{"no_route", packet(64, 17, "8.8.8.8", udp(32)...), "10.0.0.1", 3, 0, 0, 64},
+		{"no_route_at_the_second_router", packet(64, 17, "10.8.0.1", udp(32)...), "10.0.2.2", 3, 0, 0, 63},
+		{"no_such_host", packet(64, 17, "10.0.4.77", udp(32)...), "10.0.0.1", 3, 1, 0, 64},
+		{"no_such_host_at_the_second_router", packet(64, 17, "10.0.3.77", udp(32)...), "10.0.2.2", 3, 1, 0, 63},
+		{"too_large", packet(64, 17, "10.0.4.3", udp(1273)...), "10.0.0.1", 3, 4, 1300, 64},
+		{"no_udp_service", packet(64, 17, "10.0.4.1", udp(32)...), "10.0.0.1", 3, 3, 0, 64},
+		{"no_tcp_service_at_the_second_router", packet(64, 6, "10.0.3.1", syn("10.0.3.1")...), "10.0.2.2", 3, 3, 0, 63},
 	} {
 		t.Run(tt.fact, func(t *testing.T) {
 			out := w.answer(tap, tt.frame)
@@ -358,8 +375,8 @@ func TestRoutedPacketsArriveWhole(t *testing.T) {
 		ttl  byte
 	}{{"10.0.4.3", 0x13, 0x23, 63}, {"10.0.3.3", 0x12, 0x32, 62}} {
 		out := signalbox.TapName(uuid.UUID{0: 'p', 1: tt.port, 15: tt.port})
-		w.Receive(in, packet(64, 17, tt.to, make([]byte, 1280)...))
-		want := packet(tt.ttl, 17, tt.to, make([]byte, 1280)...)
+		w.Receive(in, packet(64, 17, tt.to, udp(1272)...))
+		want := packet(tt.ttl, 17, tt.to, udp(1272)...)
 		want[5], want[11] = tt.port, tt.by
 		var got [][]byte
 		for deadline := time.Now().Add(10 * time.Second); len(got) == 0 && time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {

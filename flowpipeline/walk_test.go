@@ -5,6 +5,7 @@ package flowpipeline
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +46,13 @@ Here it comes in from the fabric, switching hands it to the router because *a* i
 In from ext it is outside > switching > arrival > inward > *conntrack* > inside > router, and from there like any routed packet.
 ` + "`reg8`" + ` keeps the address that conntrack is to translate: outward and inside let pass only what has become what it should.
 OVS plays a translation in a trace, but knows no connection there: that answers come in is proved with real packets.
+
+What a port sends is put to its security groups, sending > *conntrack* > sent > tuple > membership > group > rule, and back to permitted; what it
+is to receive likewise, from receiving to admitted. Both ask the same tables from tuple to rule, which answer by one bit, ` + "`reg3[3]`" + `: does any
+rule of any of its groups allow the connection that the packet is of? ` + "`reg11[0..15]`" + ` is the port's conntrack zone, ` + "`reg3[4]`" + ` 1 when the port is
+the one that was called, ` + "`reg15`" + ` the other end's address, ` + "`reg4[8..15]`" + ` the protocol, ` + "`reg11[16..31]`" + ` the port that was called or the ICMP type and
+code, ` + "`reg9`" + ` the group whose rules are being read and ` + "`reg10`" + ` the one that these name. The chapters of these tables show such a way in full; in
+the others *groups* stands for it. Here every packet is the first of its connection.
 
 `
 
@@ -101,6 +109,16 @@ func (l *lab) proofs() map[uint8][]proof {
 		TableOutward: {
 			{"vm2 pings 8.8.8.8, and host b sends it here", tunnel + "eth_dst=fa:16:3e:00:00:01," + ping + ",nw_src=10.0.0.4,nw_dst=8.8.8.8"},
 		},
+		TableSending: {
+			{"vm1 asks who has 10.0.0.77, for which it needs no rule", l.arp("vm1", "vm1", "10.0.0.77")},
+			{"vm1 pings vm2", l.ping("vm1", "vm2")},
+		},
+		TableRule: {
+			{"r2, of r1's group, sends to r1", vlan + "eth_dst=fa:16:3e:00:00:03,udp,nw_src=10.0.0.4,nw_dst=10.0.0.3,udp_src=999,udp_dst=53"},
+			{"a machine of the VLAN, of no group, calls r1", vlan + "eth_dst=fa:16:3e:00:00:03,tcp,nw_src=10.0.0.99,nw_dst=10.0.0.3,tcp_src=999,tcp_dst=81"},
+			{"it calls another of r1's ports", vlan + "eth_dst=fa:16:3e:00:00:03,tcp,nw_src=10.0.0.99,nw_dst=10.0.0.3,tcp_src=999,tcp_dst=22"},
+		},
+		TableReceiving: {{"vm2 sends to vm1", tunnel + "eth_dst=fa:16:3e:00:00:03,udp,nw_src=10.0.0.4,nw_dst=10.0.0.3,udp_src=999,udp_dst=53"}},
 		TableSwitching: {
 			{"vm1 pings vm2, on host b", l.ping("vm1", "vm2")},
 			{"r1 pings r2, which has the same addresses on another network", l.ping("r1", "r2")},
@@ -109,9 +127,9 @@ func (l *lab) proofs() map[uint8][]proof {
 			{"host b sends us a frame for vm2, which it has itself", tunnel + "eth_dst=fa:16:3e:00:00:04,icmp"},
 		},
 		TableFlood: {
-			{"vm1 broadcasts", l.from("vm1", "all", "icmp,nw_src=10.0.0.3")},
-			{"r1 broadcasts", l.from("r1", "all", "icmp,nw_src=10.0.0.3")},
-			{"vm2's broadcast comes from host b", tunnel + "eth_dst=ff:ff:ff:ff:ff:ff,icmp"},
+			{"vm1 asks everybody who has 10.0.0.77", l.arp("vm1", "vm1", "10.0.0.77")},
+			{"r1 asks everybody who has 10.0.0.77", l.arp("r1", "r1", "10.0.0.77")},
+			{"vm2's broadcast comes from host b", tunnel + "eth_dst=ff:ff:ff:ff:ff:ff,icmp,nw_src=10.0.0.4"},
 		},
 		TableRouter: {
 			{"vm1 sends with its last TTL", l.send("vm1", "main-blue", "g2", "udp,nw_ttl=1,udp_dst=33434")},
@@ -130,11 +148,42 @@ func (l *lab) proofs() map[uint8][]proof {
 		TableDeparture: {{"vm1 pings vm2 by the router", l.send("vm1", "main-blue", "vm2", ping)}},
 		TableRefusal:   {{"vm1 sends to a service of the router's", l.send("vm1", "main-blue", "main-blue", "tcp,nw_ttl=64,tcp_dst=22")}},
 		TableOutput: {
-			{"vm2's ping comes from host b", tunnel + "eth_dst=fa:16:3e:00:00:03,icmp"},
-			{"r2's ping comes from the physical network", vlan + "eth_dst=fa:16:3e:00:00:03,icmp"},
+			{"vm2's ping comes from host b", tunnel + "eth_dst=fa:16:3e:00:00:03,icmp,nw_src=10.0.0.4"},
+			{"r2's ping comes from the physical network", vlan + "eth_dst=fa:16:3e:00:00:03,icmp,nw_src=10.0.0.4"},
 		},
 	}
 }
+
+// begins adds to an IPv4 packet what conntrack will say of it: that it is the first of a connection from here to there.
+func begins(packet string) string {
+	said := map[string]string{}
+	for _, field := range strings.Split(packet, ",") {
+		name, value, _ := strings.Cut(field, "=")
+		said[name] = value
+	}
+	for name, number := range map[string]string{"icmp": "1", "tcp": "6", "udp": "17"} {
+		if _, is := said[name]; !is || said["nw_src"] == "" {
+			continue
+		}
+		from, to := said[name+"_src"], said[name+"_dst"]
+		if name == "icmp" {
+			from, to = said["icmp_type"], said["icmp_code"]
+		}
+		packet += fmt.Sprintf(",ct_state=trk|new,ct_nw_proto=%s,ct_nw_src=%s,ct_nw_dst=%s", number, said["nw_src"], or(said["nw_dst"], "0.0.0.0"))
+		packet += fmt.Sprintf(",ct_tp_src=%s,ct_tp_dst=%s", or(from, "0"), or(to, "0"))
+	}
+	return packet
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// asked is where a path asks a port's groups, and is let on.
+var asked = regexp.MustCompile(`(sending|receiving > delivery) > (sent|received) > [a-z >]*?(permitted|admitted) > `)
 
 func TestPacketWalkIsFresh(t *testing.T) {
 	const path = "testdata/traces/walk.txt"
@@ -158,7 +207,7 @@ func TestPacketWalkIsFresh(t *testing.T) {
 		b.WriteByte('\n')
 	}
 	page := strings.TrimRight(b.String(), "\n") + "\n"
-	if lines := strings.Count(page, "\n"); lines > 600 {
+	if lines := strings.Count(page, "\n"); lines > 900 {
 		t.Errorf("%d lines are too long a walk", lines)
 	}
 	golden(t, walkPage, page)
@@ -194,7 +243,7 @@ func (l *lab) printTable(b *strings.Builder, table *Table, flows []flow.Flow) {
 
 // printProof writes one packet's walk; it must come through the table that it is to show.
 func (l *lab) printProof(t *testing.T, b *strings.Builder, table *Table, p proof) {
-	w := l.walk("a", p.packet)
+	w := l.walk("a", begins(p.packet))
 	var path []string
 	for _, step := range w.steps {
 		if name, _, _ := strings.Cut(step, ":"); len(path) == 0 || path[len(path)-1] != name {
@@ -206,10 +255,14 @@ func (l *lab) printProof(t *testing.T, b *strings.Builder, table *Table, p proof
 	}
 	_, last, _ := strings.Cut(w.steps[len(w.steps)-1], ": ")
 	ends := strings.Join(w.ends, ", ")
-	if ends == "drop" {
+	if ends == "drop" || ends == "" {
 		ends = "**dropped**"
 	}
-	fmt.Fprintf(b, "- *%s*: %s (%s); ends: %s\n", p.what, strings.Join(path, " > "), last, ends)
+	way := strings.Join(path, " > ")
+	if !guards(table.ID) {
+		way = asked.ReplaceAllString(way, "*groups* > ")
+	}
+	fmt.Fprintf(b, "- *%s*: %s (%s); ends: %s\n", p.what, way, last, ends)
 }
 
 func join[T fmt.Stringer](things []T) string {

@@ -22,6 +22,7 @@ func reassociated(s *script) {
 	n := s.block(signalbox.VXLAN, "10.1.0.0/24")
 	r := s.router(n)
 	s.gateway(r, o)
+	s.invite("icmp", "tcp")
 	a, b, c := s.lease(n, s.h1), s.lease(n, s.h2), s.lease(n, s.h3)
 	for _, from := range []*guest{a, b} {
 		s.connects(from.VM, c.IP) // the hosts have met
@@ -97,6 +98,7 @@ func guestMoves(s *script) {
 	n := s.block(signalbox.VXLAN, "10.1.0.0/24")
 	r := s.router(n)
 	s.gateway(r, o)
+	s.invite("icmp", "tcp")
 	g := s.lease(n, s.h1)
 	f, floating := s.float(o, g)
 	heard := s.ear(o.peer)
@@ -126,6 +128,7 @@ func guestMoves(s *script) {
 // disassociated: what was established dies at once; another tenant's guest with the same addresses keeps its own.
 func disassociated(s *script) {
 	o := s.internet()
+	s.invite("icmp", "tcp")
 	var guests [2]*guest
 	var floats [2]testbed.FloatingIP
 	var floating, publics [2]netip.Addr
@@ -171,6 +174,7 @@ func portGoes(s *script) {
 	o := s.internet()
 	n := s.block(signalbox.VXLAN, "10.1.0.0/24")
 	s.gateway(s.router(n), o)
+	s.invite("icmp", "tcp")
 	g := s.lease(n, s.h2)
 	f, floating := s.float(o, g)
 	s.connects(o.peer, floating)
@@ -211,6 +215,7 @@ func translatorMoves(s *script) {
 	n := s.block(signalbox.VXLAN, "10.1.0.0/24")
 	r := s.router(n)
 	s.gateway(r, o)
+	s.invite("icmp", "tcp")
 	gateway := s.gatewayHost(r)
 	g := s.lease(n, s.other(gateway))
 	f, floating := s.float(o, g)

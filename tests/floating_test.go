@@ -49,7 +49,7 @@ func reachedFromOutside(s *script, o *internet, kind signalbox.NetworkType) {
 	sent := s.listenOutside(s.h1, s.h2)
 	heard := s.ear(o.peer)
 	s.connects(o.peer, public)
-	for _, h := range []*testbed.Host{s.h1, s.h2, s.h3} {
+	for i, h := range []*testbed.Host{s.h1, s.h2, s.h3} {
 		g := s.lease(n, h)
 		f, floating := s.float(o, g)
 		at := h
@@ -58,6 +58,12 @@ func reachedFromOutside(s *script, o *internet, kind signalbox.NetworkType) {
 		}
 		if now := s.translator(f); now != at {
 			s.Errorf("%s of a guest on %s is translated on %s, not %s", floating, h.Name, now.Name, at.Name)
+		}
+		if i == 0 {
+			s.connects(g.VM, farAddr) // what it asks is answered, but nobody asks it
+			s.unreached(o.far, floating)
+			s.unreached(o.peer, floating)
+			s.invite("icmp", "tcp")
 		}
 		for _, m := range []*testbed.VM{o.peer, o.far} {
 			s.connects(m, floating)
@@ -97,6 +103,7 @@ func hairpins(s *script) {
 		*guest
 		floating netip.Addr
 	}
+	s.invite("icmp", "tcp")
 	var parties []party
 	sent := s.listenOutside(s.h1, s.h2)
 	var routers []*router
@@ -140,6 +147,7 @@ func answeredOnce(s *script) {
 	n := s.block(signalbox.VXLAN, "10.1.0.0/24")
 	r := s.router(n)
 	public := s.gateway(r, o)
+	s.invite("icmp", "tcp")
 	_, idle := s.floatAs(testbed.FloatingIP{NetworkID: o.ID})
 	answers := map[netip.Addr]int{public: 1, idle: 0, netip.MustParseAddr("192.168.0.99"): 0}
 	for _, h := range []*testbed.Host{s.h1, s.h2, s.h3} {
@@ -180,6 +188,7 @@ func sizesAreTold(s *script) {
 	o := s.internet()
 	n := s.block(signalbox.VXLAN, "10.1.0.0/24")
 	public := s.gateway(s.router(n), o)
+	s.invite("icmp", "tcp")
 	for _, h := range []*testbed.Host{s.h2, s.h3} {
 		g := s.lease(n, h)
 		_, floating := s.float(o, g)
@@ -211,6 +220,7 @@ func oneOfSeveral(s *script) {
 	o := s.internet()
 	n := s.block(signalbox.VXLAN, "10.1.0.0/24")
 	public := s.gateway(s.router(n), o)
+	s.invite("icmp", "tcp")
 	g := s.leaseAs(n, s.h1, testbed.Port{FixedIPs: []testbed.FixedIP{{SubnetID: n.Subnet.ID, Addr: "10.1.0.20"}, {SubnetID: n.Subnet.ID, Addr: "10.1.0.21"}}})
 	first, second := netip.MustParseAddr("10.1.0.20"), netip.MustParseAddr("10.1.0.21")
 	for _, addr := range []netip.Addr{first, second} {
@@ -238,6 +248,7 @@ func twoOfOnePort(s *script) {
 	o := s.internet()
 	n := s.block(signalbox.VXLAN, "10.1.0.0/24")
 	s.gateway(s.router(n), o)
+	s.invite("icmp", "tcp")
 	addrs := []netip.Addr{netip.MustParseAddr("10.1.0.20"), netip.MustParseAddr("10.1.0.21")}
 	g := s.leaseAs(n, s.h3, testbed.Port{FixedIPs: []testbed.FixedIP{{Addr: addrs[0].String()}, {Addr: addrs[1].String()}}})
 	for _, addr := range addrs {

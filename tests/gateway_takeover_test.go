@@ -130,6 +130,7 @@ func hostIsLost(s *script, d disaster) {
 	n := s.block(signalbox.VXLAN, "10.1.0.0/24")
 	r := s.router(n)
 	public := s.gateway(r, o)
+	s.invite("icmp", "tcp")
 	first := s.gatewayHost(r)
 	second := s.other(first)
 	a, b := s.lease(n, s.h3), s.lease(n, s.h3)

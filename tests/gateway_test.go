@@ -41,6 +41,7 @@ func TestUnknownAddressesOutside(t *testing.T) {
 func goesOut(s *script, o *internet, kind signalbox.NetworkType) {
 	red, blue := s.block(kind, "10.1.0.0/24"), s.block(kind, "10.2.0.0/24")
 	r := s.router(red, blue)
+	s.invite("icmp", "tcp") // and yet nobody outside reaches them
 	sent := s.listenOutside(s.h1, s.h2)
 	public := s.gateway(r, o)
 	host := s.gatewayHost(r)
@@ -124,9 +125,13 @@ func plainRouting(s *script) {
 	s.must(o.gateway.Route(s.ctx, "10.1.0.0/24", public))
 	s.must(o.peer.Route(s.ctx, "10.1.0.0/24", public))
 	heard := s.ear(o.peer)
-	for _, h := range []*testbed.Host{s.h1, s.h2, s.h3} {
+	for i, h := range []*testbed.Host{s.h1, s.h2, s.h3} {
 		g := s.lease(n, h)
 		s.connects(g.VM, peerAddr)
+		if i == 0 {
+			s.unreached(o.peer, g.IP)
+			s.invite("icmp", "tcp")
+		}
 		s.connects(o.peer, g.IP)
 		s.connects(o.far, g.IP)
 		s.sends(g.VM, o.peer, peerAddr, 1<<18)
@@ -297,6 +302,7 @@ func killLosesNothingTranslated(s *script) {
 	o := s.internet()
 	n := s.block(signalbox.VXLAN, "10.1.0.0/24")
 	s.gateway(s.router(n), o)
+	s.invite("icmp", "tcp")
 	a, b := s.lease(n, s.h3), s.lease(n, s.h1)
 	_, floating := s.float(o, b)
 	s.connects(a.VM, farAddr)

@@ -15,20 +15,28 @@ import (
 	"github.com/signalbox-sdn/signalbox/tests/testbed"
 )
 
-func guardedSettings() testbed.Settings {
-	s := testbed.DefaultSettings()
-	s.EnableSecurityGroup = true
-	return s
-}
-
 func TestSecurityGroups(t *testing.T) {
-	w := newOutsideWorldAs(t, guardedSettings())
+	settings := testbed.DefaultSettings()
+	settings.EnableSecurityGroup = false
+	w := newOutsideWorldAs(t, settings)
+	w.script(t, "where nothing was enforced, it is begun under the guests' connections", enforcementBegins)
 	w.script(t, "what no rule allows does not pass, on one host and between two", onlyWhatRulesAllow)
 	w.script(t, "a rule that goes ends what it allowed, and nothing else", ruleGoes)
 	w.script(t, "members come and go, and with them what they may", membersComeAndGo)
 	w.script(t, "a guest without any group has an address all the same", groupless)
 	w.script(t, "a guest that moves is watched where it is", guestMovesWatched)
+	w.script(t, "connections outlive moves and restarts", connectionsOutlive)
+	w.script(t, "a guest boots anew", guestBootsAnew)
+	w.script(t, "port security goes off and on", securitySwitchedOff)
 	w.script(t, "through the floating IP comes what a rule allows from outside", groupsAndFloatingIPs)
+}
+
+// invite lets anybody send to guests that name no group, until the script ends.
+func (s *script) invite(protocols ...string) {
+	s.Helper()
+	rules, err := s.box.API.Invite(s.ctx, protocols...)
+	s.rules = append(s.rules, rules...)
+	s.must(err)
 }
 
 // group makes a security group whose members may send anything, and receive what the rules say.
@@ -82,6 +90,38 @@ func (s *script) opensIn(from *testbed.VM, to netip.Addr, port int) {
 		}
 		return nil
 	}))
+}
+
+// enforcementBegins: what the rules allow goes on as if nothing had happened, and nobody else is let in until a rule allows it.
+func enforcementBegins(s *script) {
+	o := s.internet()
+	n := s.block(signalbox.VXLAN, "10.1.0.0/24")
+	s.gateway(s.router(n), o)
+	a, b := s.lease(n, s.h1), s.lease(n, s.h2)
+	_, floating := s.float(o, b)
+	s.connects(o.peer, floating)
+	within, out := s.stream(a.VM, b.VM, b.IP), s.stream(a.VM, o.peer, peerAddr)
+	s.goesOn(within)
+	s.goesOn(out)
+	s.must(b.Serve(s.ctx, 7000))
+	s.opensIn(o.peer, floating, 7000)
+	settings := s.box.Settings()
+	settings.EnableSecurityGroup = true
+	s.must(s.box.Configure(settings))
+	s.box.KillController()
+	s.must(s.box.StartController(s.ctx))
+	s.must(s.box.AwaitInSync(s.ctx, patience, s.h1, s.h2, s.h3))
+	s.goesOn(within)
+	s.goesOn(out)
+	s.unreached(o.peer, floating)
+	if s.opens(o.peer, floating, 7000) {
+		s.Error("who is outside opens a port that no rule allows")
+	}
+	s.invite("icmp", "tcp")
+	s.connects(o.peer, floating)
+	s.opensIn(o.peer, floating, 7000)
+	s.must(within.Stop())
+	s.must(out.Stop())
 }
 
 func onlyWhatRulesAllow(s *script) {

@@ -20,7 +20,7 @@ import (
 )
 
 func TestSecurityGroupsLetPassNothingElse(t *testing.T) {
-	w := newOutsideWorldAs(t, guardedSettings())
+	w := newOutsideWorld(t)
 	w.script(t, "each protocol by a rule of its own, and in fragments", byProtocol)
 	w.script(t, "IPv6 by rules of its own", byIPv6)
 	w.script(t, "what a guest needs passes where nothing may", needsPass)

@@ -117,6 +117,7 @@ func macMoves(s *script) {
 
 func pairIsNoMore(s *script) {
 	n := s.network(signalbox.VXLAN)
+	s.invite("udp") // or groups would keep the lies away
 	liar := s.bootAs(n, s.h1, testbed.Port{Pairs: []testbed.Pair{{Addr: "10.0.0.192/28"}, {MAC: "00:00:5e:00:01:07", Addr: "10.0.0.77"}}})
 	near, far := s.boot(n, s.h1), s.boot(n, s.h2)
 	s.reaches(liar, near)
@@ -154,6 +155,9 @@ func anythingGoes(s *script) {
 	unsecured := false
 	open := s.bootAs(n, s.h1, testbed.Port{Secured: &unsecured})
 	near, far := s.boot(n, s.h1), s.boot(n, s.h2)
+	s.reaches(near, open)
+	s.reachesNot(open, near.IP) // a port without security is in no group
+	s.invite("")
 	s.reaches(open, near)
 	s.reaches(open, far)
 	stranger := signalbox.MustMAC("52:54:00:00:00:99")

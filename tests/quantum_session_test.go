@@ -37,6 +37,10 @@ func playsSession(s *script, h *testbed.Host) {
 	s.adopt(session)
 	s.must(err)
 	floating := netip.MustParseAddr("192.168.0.3")
+	s.unreached(internet, floating)
+	for _, protocol := range []string{"icmp", "tcp"} {
+		s.rules = append(s.rules, s.made("security-group-rule-create", "--protocol", protocol, "default"))
+	}
 	s.connects(internet, floating)
 	s.connects(far, floating)
 	s.sends(far, vm.VM, floating, 1<<20)
@@ -56,6 +60,14 @@ func playsSession(s *script, h *testbed.Host) {
 		}
 		return err
 	}))
+}
+
+// made runs a command that makes something, and gives that's id.
+func (s *script) made(args ...string) string {
+	s.Helper()
+	printed, err := s.box.Quantum(s.ctx, args...)
+	s.must(err)
+	return testbed.Shown(printed, "id")
 }
 
 // adopt makes what a session made the script's to clean up.

@@ -45,6 +45,8 @@ func scopesApart(s *script) {
 	s.transfers(c, a, 1<<18)
 	s.connects(a.VM, r.addr(2))
 
+	s.unreached(o.peer, a.IP) // by nothing but its security group
+	s.invite("icmp", "tcp")
 	heard := s.ear(o.peer)
 	pinged := func(from netip.Addr) int {
 		return heard.Count(func(f []byte) bool { return isEchoRequest(f) && isFrom(from)(f) })

@@ -130,6 +130,7 @@ type script struct {
 	routers  []*router
 	floating []testbed.FloatingIP
 	groups   []string      // ids of security groups
+	rules    []string      // ids of rules of the default one
 	origins  [][2]string   // address scopes and subnet pools, by name in the URL and id
 	machines []*testbed.VM // of the world outside
 	counter  int
@@ -176,6 +177,9 @@ func (s *script) clean() {
 	}
 	for _, id := range s.ports {
 		errs = append(errs, s.box.API.Delete(ctx, "port", id))
+	}
+	for _, id := range s.rules {
+		errs = append(errs, s.box.API.Delete(ctx, "security-group-rule", id))
 	}
 	for _, id := range s.groups {
 		errs = append(errs, s.box.API.Delete(ctx, "security-group", id))

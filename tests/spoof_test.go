@@ -40,6 +40,7 @@ func lies(liar, victim *guest) map[string][]byte {
 
 func cannotPretend(s *script) {
 	n := s.network(signalbox.VXLAN)
+	s.invite("udp") // or groups would keep the lies away
 	liar, near, far := s.boot(n, s.h1), s.boot(n, s.h1), s.boot(n, s.h2)
 	s.reaches(liar, near)
 	s.reaches(liar, far)
@@ -62,6 +63,7 @@ func cannotPretend(s *script) {
 
 func ownerIsNoCredential(s *script) {
 	n := s.network(signalbox.VLAN)
+	s.invite("udp")
 	liar := s.bootAs(n, s.h1, testbed.Port{Owner: "network:router_interface"})
 	victim := s.boot(n, s.h1)
 	s.reaches(liar, victim)
@@ -80,6 +82,7 @@ func ownerIsNoCredential(s *script) {
 // it asks for the controller's own address.
 func unboundForwardsNothing(s *script) {
 	n := s.network(signalbox.VLAN)
+	s.invite("udp")
 	a := s.boot(n, s.h1)
 	ear := s.tap(a)
 	stranger, err := s.lab.NewVM(s.ctx, "stranger", nobody)

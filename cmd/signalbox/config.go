@@ -76,7 +76,7 @@ func defaults() config {
 		TenantNetworkTypes: list(s.TenantNetworkTypes), ExternalNetworkType: s.ExternalNetworkType, NetworkVLANRanges: list(s.NetworkVLANRanges),
 		FlatNetworks: list(s.FlatNetworks), TunnelIDRanges: list(s.TunnelIDRanges), VNIRanges: list(s.VNIRanges), UnderlayMTU: s.UnderlayMTU,
 		DHCPLease: 24 * time.Hour, DNSDomain: s.DNSDomain, Project: "default", LogLevel: "info",
-		Quotas: list(s.Quotas),
+		Quotas: list(s.Quotas), EnableSecurityGroup: true,
 		access: defaultAccess(), notify: notify{NovaInterface: "public"},
 	}
 }
@@ -129,7 +129,7 @@ var (
 		{"ovsdb-listen", "where hosts' OVSDB connects (ovs-vsctl set-manager tcp:…)"},
 		{"ovsdb-port", "where hosts' OVSDB listens (ovs-vsctl set-manager ptcp:…)"},
 		{"admin-listen", "the operator's endpoint; beyond loopback it needs admin-tls-cert, admin-tls-key and admin-token"},
-		{"enable-security-group", "true: ports may send and receive what their security groups allow, and nothing else"},
+		{"enable-security-group", "false: ports may send and receive anything, whatever their security groups say"},
 		{"dhcp-lease", "lease time that DHCP gives, as 24h"},
 		{"dns-servers", "resolvers to ask for names that are not ours: ADDRESS or ADDRESS:PORT"},
 	}

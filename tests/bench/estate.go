@@ -10,7 +10,8 @@ import (
 	"github.com/signalbox-sdn/signalbox/flowpipeline"
 )
 
-// estate is facts to compile from: VXLAN networks with DHCP, their ports dealt out over three hosts.
+// estate is facts to compile from: VXLAN networks with DHCP, their ports dealt out over three hosts. Each network is a project with
+// its default security group.
 type estate struct {
 	delta    signalbox.Delta
 	switches map[uuid.UUID]*flowpipeline.Switch
@@ -47,6 +48,7 @@ func (e *estate) addNetwork(n int) {
 		Segment: signalbox.Segment{Type: signalbox.VXLAN, ID: uint32(n + 1)}})
 	e.delta.Subnets = append(e.delta.Subnets, signalbox.Subnet{ID: subnet, NetworkID: network,
 		CIDR: netip.MustParsePrefix("10.0.0.0/24"), EnableDHCP: true})
+	e.delta.SecurityGroups = append(e.delta.SecurityGroups, defaultGroup(n))
 	server := e.port(n, 0)
 	server.Role = signalbox.RoleDHCP
 	e.delta.Ports = append(e.delta.Ports, server)
@@ -57,9 +59,23 @@ func (e *estate) addNetwork(n int) {
 	}
 }
 
+// defaultGroup is a project's first group, as the API makes it.
+func defaultGroup(n int) signalbox.SecurityGroup {
+	g := signalbox.SecurityGroup{ID: idOf("group", n), Key: signalbox.GroupKey(n + 1), Default: true}
+	for _, family := range []signalbox.EtherType{signalbox.IPv4, signalbox.IPv6} {
+		for _, r := range []signalbox.SecurityGroupRule{{Direction: signalbox.Egress}, {Direction: signalbox.Ingress, RemoteGroupID: g.ID}} {
+			r.Key = signalbox.RuleKey(4*n + len(g.Rules) + 1)
+			r.ID, r.GroupID, r.EtherType, r.PortMin, r.PortMax = idOf("rule", int(r.Key)), g.ID, family, signalbox.NoPort, signalbox.NoPort
+			g.Rules = append(g.Rules, r)
+		}
+	}
+	return g
+}
+
 func (e *estate) port(network, i int) signalbox.Port {
 	n := network*(portsPerNetwork+1) + i
 	return signalbox.Port{ID: idOf("port", n), Key: signalbox.PortKey(n + 1), NetworkID: idOf("network", network), AdminStateUp: true,
+		SecurityGroups: []uuid.UUID{idOf("group", network)}, Zone: signalbox.Zone(1<<15 + n),
 		MAC:      signalbox.MAC{0xfa, 0x16, 0x3e, byte(n >> 16), byte(n >> 8), byte(n)},
 		FixedIPs: []signalbox.FixedIP{{SubnetID: idOf("subnet", network), Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 2)})}}}
 }
@@ -75,6 +91,7 @@ func (e *estate) plug(p *signalbox.Port) {
 // compiler knows the facts and compiles for no host yet.
 func (e *estate) compiler() *flowpipeline.Compiler {
 	c := flowpipeline.NewCompiler()
+	c.Facts.EnforceGroups()
 	c.Facts.Apply(&e.delta)
 	for host, s := range e.switches {
 		c.Facts.SetSwitch(host, s)

@@ -51,6 +51,8 @@ func newLab(s *stage, settings testbed.Settings) *lab {
 	l.public, err = l.box.API.CreateNetwork(s.ctx, testbed.Network{Type: string(signalbox.Flat), Physical: testbed.ExternalNetwork, External: true})
 	s.must(err)
 	l.subnet(l.public, publicBlock)
+	_, err = l.box.API.Invite(s.ctx, "icmp", "tcp", "udp")
+	s.must(err)
 	l.peer, err = bed.NewOutsider(s.ctx, "peer", signalbox.MustMAC("02:00:00:00:00:fa"), netip.PrefixFrom(peerAddr, publicBlock.Bits()))
 	s.must(err)
 	return l

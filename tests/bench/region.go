@@ -149,10 +149,12 @@ func (c *region) dealtOut() (*flowpipeline.Compiler, []uuid.UUID) {
 		if b := facts.Ports[i].Binding; b != nil {
 			b.HostID = hosts[i%len(hosts)]
 			interfaces := switches[b.HostID].Interfaces
+			facts.Ports[i].Zone = signalbox.Zone(1<<15 + i) // each of its own, wherever it is
 			interfaces[b.Interface] = flowpipeline.Interface{Name: b.Interface, OFPort: uint32(len(interfaces) + 1)}
 		}
 	}
 	compiler := flowpipeline.NewCompiler()
+	compiler.Facts.EnforceGroups()
 	compiler.Facts.Apply(&facts)
 	for _, h := range hosts {
 		compiler.Facts.SetSwitch(h, switches[h])

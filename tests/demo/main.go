@@ -1,6 +1,6 @@
 // Command demo is `make demo`: a small data centre on this machine that somebody new can watch and touch.
 // Three hosts with real Open vSwitch, one Signalbox, VMs on a VLAN network and on two GRE networks that overlap, and
-// the session of Quantum's presentation with an internet outside.
+// the session of Quantum's presentation with an internet outside, which a security group lets in.
 //
 //	demo up     builds it, shows it, and leaves it running
 //	demo down   ends it

@@ -46,6 +46,9 @@ func (d *demo) outside(ctx context.Context) error {
 	if err := d.lease(ctx, d.vm2, testbed.Udhcpc); err != nil {
 		return err
 	}
+	if err := d.openDoor(ctx); err != nil {
+		return err
+	}
 	d.say("   The internet reaches vm1 by its floating IP; both VMs reach the internet, vm1 as its floating IP, vm2 as the router;")
 	d.say("   and they reach each other through the router, which is on every host:")
 	return d.pingAround(ctx, vm1)
@@ -58,6 +61,27 @@ func (d *demo) makeInternet(ctx context.Context) error {
 	}
 	d.internet, err = d.lab.NewBehind(ctx, "internet", edge, signalbox.MAC{2, 0, 0, 0, 0, 9}, internetAddr, 1500)
 	return err
+}
+
+// openDoor shows the floating IP before and after a rule lets somebody in by it.
+func (d *demo) openDoor(ctx context.Context) error {
+	d.say("   vm1's security group lets in what its own members send, and nobody else's. The internet is nobody yet:")
+	r, err := d.internet.Ping(ctx, floatingAddr, testbed.PingOptions{})
+	if err != nil {
+		return err
+	}
+	d.say("     internet pings vm1's floating IP (%s): %d sent, %d received", floatingAddr, r.Sent, r.Received)
+	if r.Received != 0 {
+		return errors.New("no rule allows that")
+	}
+	d.say("   until there is a rule:")
+	printed, err := d.box.Quantum(ctx, "security-group-rule-create", "--protocol", "icmp", "default")
+	if err != nil {
+		return err
+	}
+	d.rule = testbed.Shown(printed, "id")
+	d.say("     quantum security-group-rule-create --protocol icmp default\n         rule %s", d.rule)
+	return nil
 }
 
 // spareHost is the host on the external network that routerA's gateway is not at.

@@ -31,6 +31,7 @@ type demo struct {
 	session  *testbed.Session
 	internet *testbed.VM
 	vm2      *guest
+	rule     string // id of the one that lets the internet ping
 }
 
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
@@ -258,6 +259,9 @@ func (d *demo) whatNext(ctx context.Context) {
 		fmt.Sprintf("OVS_RUNDIR=%s ovs-ofctl -O OpenFlow13 del-flows br-int      # and look again", h.Dir),
 		fmt.Sprintf("ip netns exec %s ping 10.2.0.12", d.lab.VMs()[2].NS),
 		fmt.Sprintf("ip netns exec %s ping 192.168.0.3      # from the internet to vm1, by its floating IP", d.internet.NS),
+		fmt.Sprintf("%s security-group-rule-delete %s      # under that ping: it stops", quantum, d.rule),
+		quantum + " security-group-rule-create --protocol icmp default      # and it goes on",
+		bin + " why default      # the group's rules, and what each has let pass",
 		fmt.Sprintf("ip netns exec %s ping 203.0.113.9      # from vm2, by routerA's own address", d.vm2.NS),
 		fmt.Sprintf("%s gateway show %s", bin, d.session.Router.ID),
 		fmt.Sprintf("%s gateway move %s %s      # under that ping", bin, d.session.Router.ID, d.spareHost(ctx)),

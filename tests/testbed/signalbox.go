@@ -54,7 +54,9 @@ func DefaultSettings() Settings {
 		VNIRanges:          []string{"1:1000"},
 		UnderlayMTU:        1500,
 		Quotas:             []string{"*:-1"}, // a lab is one project
-		LogLevel:           "info",
+
+		EnableSecurityGroup: true,
+		LogLevel:            "info",
 	}
 }
 
@@ -71,8 +73,9 @@ type Signalbox struct {
 	Admin  *Admin
 	Binary string // path of the signalbox command; quantum is beside it
 
-	lab    *Lab
-	config string
+	lab      *Lab
+	config   string // path of the file with
+	settings Settings
 
 	mu         sync.Mutex
 	processes  map[string]*Process // by subcommand: apiserver, controller, up
@@ -120,11 +123,20 @@ func (l *Lab) signalbox(binary string, s Settings) (*Signalbox, error) {
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DialContext: l.Net.Dial}}
 	box.API = &API{client, fmt.Sprintf("http://%s:%d", ControllerIP, APIPort)}
 	box.Admin = &Admin{client, fmt.Sprintf("http://127.0.0.1:%d", AdminPort)}
-	text, err := yaml.Marshal(s)
+	return box, box.Configure(s)
+}
+
+// Settings is what signalbox is told.
+func (s *Signalbox) Settings() Settings { return s.settings }
+
+// Configure tells signalbox something else, from its next start on.
+func (s *Signalbox) Configure(settings Settings) error {
+	text, err := yaml.Marshal(settings)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return box, os.WriteFile(box.config, text, 0o644)
+	s.settings = settings
+	return os.WriteFile(s.config, text, 0o644)
 }
 
 // start starts one subcommand and waits until it serves.
