@@ -33,7 +33,6 @@ const (
 
 func guardedLab(s *stage) *lab {
 	settings := testbed.DefaultSettings()
-	settings.EnableSecurityGroup = true
 	return newLab(s, settings)
 }
 
