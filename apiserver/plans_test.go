@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -303,6 +304,49 @@ var byAge = regexp.MustCompile(`(?s)\nFROM \w+ \w\n(WHERE \(\w\.created_at, \w\.
 func mayReadThrough(text string, scan node) bool {
 	aPart := strings.HasSuffix(scan.Name, "_public") // an index of just the rows that were asked for
 	return small.MatchString(scan.Relation) || aPart || scan.Type != "Seq Scan" && aList.MatchString(text) || byAge.MatchString(text)
+}
+
+// TestAListSaysOfAPortWhatShowingItSays is about what is read of a port in other tables, in every way that lists do.
+func TestAListSaysOfAPortWhatShowingItSays(t *testing.T) {
+	c := newClient(t)
+	n := c.network(nil)
+	v6, v4 := c.subnet(n, "2001:db8::/64", object{"enable_dhcp": false, "ip_version": 6}), c.subnet(n, "10.0.0.0/24", object{"enable_dhcp": false})
+	var groups []any
+	for range 3 {
+		groups = append(groups, c.group(nil)["id"])
+	}
+	on := func(subnets ...object) (all []any) {
+		for _, s := range subnets {
+			all = append(all, object{"subnet_id": s["id"]})
+		}
+		return all
+	}
+	for _, p := range []object{
+		{"fixed_ips": on(v6, v4, v4), "security_groups": groups}, {"fixed_ips": on(v4), "security_groups": groups[1:2], "device_id": "vm"},
+		{"fixed_ips": []any{}, "security_groups": []any{}, "tags": []any{"red", "green"}}, {"fixed_ips": on(v4, v6, v4), "security_groups": groups[:2], "device_id": "vm"},
+	} {
+		p["network_id"] = n
+		c.create("port", p)
+	}
+	show := func(id any) object { return c.must(http.StatusOK, http.MethodGet, "/v2.0/ports/"+id.(string), nil) }
+	for query, want := range map[string]int{
+		"": 4, "?network_id=" + n: 4, "?device_id=vm": 2, "?limit=3": 3, "?sort_key=mac_address&sort_dir=desc": 4, "?tags=red": 1, "?device_id=none": 0,
+	} {
+		rows := c.list("ports", query)
+		if len(rows) != want {
+			t.Errorf("%q lists %d ports, want %d", query, len(rows), want)
+		}
+		for _, row := range rows {
+			shown := show(row["id"])
+			if !reflect.DeepEqual(row, shown) {
+				t.Errorf("%q lists\n%v\nshown is\n%v", query, row, shown)
+			}
+		}
+	}
+	whole := ids(c.list("ports", ""))
+	if rest := c.list("ports", "?marker="+whole[1]); !reflect.DeepEqual(rest[0], show(whole[2])) {
+		t.Errorf("after %s comes %v", whole[1], rest[0])
+	}
 }
 
 // TestListsAreWhatAFilterOfTheWholeListGives asks random questions, and answers them itself.

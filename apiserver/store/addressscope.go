@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -17,8 +16,8 @@ type scopeRow struct {
 	ID         uuid.UUID
 	ProjectID  string `db:"project_id"`
 	Name       string
-	IPVersion  int            `db:"ip_version"`
-	SharedWith pq.StringArray `db:"shared_with"`
+	IPVersion  int   `db:"ip_version"`
+	SharedWith array `db:"shared_with"`
 }
 
 func (r *scopeRow) scope() signalbox.AddressScope {
@@ -55,8 +54,8 @@ func (tx *Tx) AddressScopeForUpdate(ctx context.Context, id uuid.UUID) (*signalb
 
 // AddressScopes are the address scopes that the query asks for.
 func (tx *Tx) AddressScopes(ctx context.Context, q Query) ([]signalbox.AddressScope, error) {
-	var rows []scopeRow
-	if err := tx.list(ctx, &rows, scopeList, q); err != nil {
+	rows, err := list[scopeRow](ctx, tx, scopeList, q)
+	if err != nil {
 		return nil, err
 	}
 	out := make([]signalbox.AddressScope, len(rows))

@@ -75,8 +75,8 @@ func (db *DB) SaveSessions(ctx context.Context, sessions map[uuid.UUID]signalbox
 
 // Agents are the hosts that the query asks for.
 func (tx *Tx) Agents(ctx context.Context, q Query) ([]signalbox.Agent, error) {
-	var rows []agentRow
-	if err := tx.list(ctx, &rows, agentList, q); err != nil {
+	rows, err := list[agentRow](ctx, tx, agentList, q)
+	if err != nil {
 		return nil, err
 	}
 	out := make([]signalbox.Agent, len(rows))

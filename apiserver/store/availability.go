@@ -23,12 +23,13 @@ var availabilityList = listing{
 // Availabilities are how full the networks are that the query asks for. The filter ip_version leaves networks with subnets of
 // that version, and of them these subnets.
 func (tx *Tx) Availabilities(ctx context.Context, q Query) ([]signalbox.Availability, error) {
-	var rows []struct {
+	type row struct {
 		ID        uuid.UUID
 		Name      string
 		ProjectID string `db:"project_id"`
 	}
-	if err := tx.list(ctx, &rows, availabilityList, q); err != nil {
+	rows, err := list[row](ctx, tx, availabilityList, q)
+	if err != nil {
 		return nil, err
 	}
 	out := make([]signalbox.Availability, len(rows))
@@ -48,10 +49,10 @@ func (tx *Tx) Availabilities(ctx context.Context, q Query) ([]signalbox.Availabi
 		Name      string
 		CIDR      prefix
 		Used      int64
-		First     pq.StringArray
-		Last      pq.StringArray
+		First     array
+		Last      array
 	}
-	err := tx.all(ctx, &subnets, `
+	err = tx.all(ctx, &subnets, `
 		SELECT s.id, s.network_id, s.name, s.cidr, (SELECT count(*) FROM allocations a WHERE a.subnet_id = s.id) AS used,
 		       ARRAY(SELECT host(p.first) FROM pools p WHERE p.subnet_id = s.id ORDER BY p.first) AS first,
 		       ARRAY(SELECT host(p.last) FROM pools p WHERE p.subnet_id = s.id ORDER BY p.first) AS last

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -32,7 +31,7 @@ type floatingRow struct {
 	FixedIP     addr          `db:"fixed_ip"`
 	RouterID    uuid.NullUUID `db:"router_id"`
 	Status      string
-	Tags        pq.StringArray
+	Tags        array
 	metaRow
 }
 
@@ -120,8 +119,8 @@ func (tx *Tx) FloatingIPForUpdate(ctx context.Context, id uuid.UUID) (*signalbox
 
 // FloatingIPs are the floating IPs that the query asks for.
 func (tx *Tx) FloatingIPs(ctx context.Context, q Query) ([]signalbox.FloatingIP, error) {
-	var rows []floatingRow
-	if err := tx.list(ctx, &rows, floatingIPList, q); err != nil {
+	rows, err := list[floatingRow](ctx, tx, floatingIPList, q)
+	if err != nil {
 		return nil, err
 	}
 	return floatingIPs(rows), nil

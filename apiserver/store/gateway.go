@@ -14,12 +14,12 @@ import (
 
 // gatewayRow is a router's gateway, all NULL where it has none.
 type gatewayRow struct {
-	PortID     uuid.NullUUID  `db:"gateway_port_id"`
-	NetworkID  uuid.NullUUID  `db:"gateway_network_id"`
-	EnableSNAT bool           `db:"gateway_enable_snat"`
-	Zone       int32          `db:"gateway_zone"`
-	HostID     uuid.NullUUID  `db:"gateway_host_id"`
-	FixedIPs   pq.StringArray `db:"gateway_fixed_ips"`
+	PortID     uuid.NullUUID `db:"gateway_port_id"`
+	NetworkID  uuid.NullUUID `db:"gateway_network_id"`
+	EnableSNAT bool          `db:"gateway_enable_snat"`
+	Zone       int32         `db:"gateway_zone"`
+	HostID     uuid.NullUUID `db:"gateway_host_id"`
+	FixedIPs   array         `db:"gateway_fixed_ips"`
 }
 
 func (r *gatewayRow) gateway() (*signalbox.Gateway, error) {

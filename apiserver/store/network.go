@@ -27,18 +27,18 @@ type networkRow struct {
 	ProjectID      string `db:"project_id"`
 	Name           string
 	Description    string
-	AdminStateUp   bool           `db:"admin_state_up"`
-	SharedWith     pq.StringArray `db:"shared_with"`
-	ExternalTo     pq.StringArray `db:"external_to"`
+	AdminStateUp   bool  `db:"admin_state_up"`
+	SharedWith     array `db:"shared_with"`
+	ExternalTo     array `db:"external_to"`
 	Unsecured      bool
 	MTU            int
 	DNSDomain      string `db:"dns_domain"`
 	NetworkType    string `db:"network_type"`
 	Physical       string
 	SegmentationID int64 `db:"segmentation_id"`
-	Subnets        pq.StringArray
-	ZoneHints      pq.StringArray `db:"zone_hints"`
-	Tags           pq.StringArray
+	Subnets        array
+	ZoneHints      array `db:"zone_hints"`
+	Tags           array
 	metaRow
 }
 
@@ -54,7 +54,7 @@ func (r *networkRow) network() (n signalbox.Network, err error) {
 }
 
 // readSubnets reads the subnets of a network: each is "id", or "id scope family" if it is cut from a pool that is in an address scope.
-func readSubnets(n *signalbox.Network, texts pq.StringArray) error {
+func readSubnets(n *signalbox.Network, texts []string) error {
 	for _, text := range texts {
 		words := strings.Fields(text)
 		id, err := uuid.Parse(words[0])
@@ -94,7 +94,7 @@ type keyedMeta struct {
 }
 
 // open tells a network what its policies say.
-func open(n *signalbox.Network, sharedWith, externalTo pq.StringArray) {
+func open(n *signalbox.Network, sharedWith, externalTo []string) {
 	n.SharedWith, n.ExternalTo = tags(sharedWith), tags(externalTo)
 	n.Shared, n.External = slices.Contains(sharedWith, signalbox.Everyone), len(externalTo) > 0
 }
@@ -183,8 +183,8 @@ func (tx *Tx) network(ctx context.Context, id uuid.UUID, text string) (*signalbo
 
 // Networks are the networks that the query asks for.
 func (tx *Tx) Networks(ctx context.Context, q Query) ([]signalbox.Network, error) {
-	var rows []networkRow
-	if err := tx.list(ctx, &rows, networkList, q); err != nil {
+	rows, err := list[networkRow](ctx, tx, networkList, q)
+	if err != nil {
 		return nil, err
 	}
 	return networks(rows)

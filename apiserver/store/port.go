@@ -18,18 +18,23 @@ const (
 SELECT p.id, p.key, p.network_id, p.project_id, p.name, p.description, p.admin_state_up, p.mac, p.device_id, p.device_owner,
        p.role, p.router_id, p.status, p.created_at, p.updated_at, p.revision, p.tags,
        p.unsecured, p.pair_macs, p.pair_prefixes, p.dhcp_options, p.host, p.vnic_type, p.profile, p.dns_name,
-       b.host_id, b.interface, b.bound_by, b.zone,
+       b.host_id, b.interface, b.bound_by, b.zone`
+
+	// portParts are what a port has in other tables.
+	portParts = `,
        ARRAY(SELECT a.subnet_id || ' ' || host(a.ip) FROM allocations a WHERE a.port_id = p.id ORDER BY a.ord) AS fixed_ips,
        ARRAY(SELECT m.group_id::text FROM port_security_groups m WHERE m.port_id = p.id ORDER BY m.group_id) AS security_groups`
 
-	// selectPort is a port as the API tells of it: with what the hosts table says of its host, and in its
-	// network's domain.
-	selectPort = portFields + `, h.name AS held_by, w.dns_domain AS domain,
+	// apiPort is what the API tells of a port beside: what the hosts table says of its host, and its network's domain.
+	apiPort = `, h.name AS held_by, w.dns_domain AS domain,
        CASE p.host WHEN '' THEN h.datapath_type ELSE (SELECT min(k.datapath_type) FROM hosts k WHERE k.name = p.host) END AS datapath
 FROM ports p JOIN networks w ON w.id = p.network_id LEFT JOIN bindings b ON b.port_id = p.id LEFT JOIN hosts h ON h.id = b.host_id`
 
+	selectPort  = portFields + portParts + apiPort
+	selectPorts = portFields + apiPort // their parts are read after them
+
 	// selectFedPort is a port as followers are told of it: a change of a host is no news of its ports.
-	selectFedPort = portFields + `
+	selectFedPort = portFields + portParts + `
 FROM ports p LEFT JOIN bindings b ON b.port_id = p.id`
 )
 
@@ -51,9 +56,9 @@ type portRow struct {
 	Interface    sql.NullString
 	BoundBy      sql.NullString `db:"bound_by"`
 	Zone         sql.NullInt32
-	FixedIPs     pq.StringArray `db:"fixed_ips"`
-	Tags         pq.StringArray
-	Groups       pq.StringArray `db:"security_groups"`
+	FixedIPs     array `db:"fixed_ips"`
+	Tags         array
+	Groups       array `db:"security_groups"`
 	attributesRow
 	metaRow
 }
@@ -163,7 +168,7 @@ func (tx *Tx) InsertPorts(ctx context.Context, ports []*signalbox.Port) error {
 	var got []struct {
 		ID uuid.UUID
 		keyedMeta
-		Addresses pq.StringArray
+		Addresses array
 	}
 	err := tx.all(ctx, &got, insertPorts, c.id, c.network, c.project, c.name, c.description, c.up, c.mac, c.device, c.owner, c.role, c.status,
 		c.subnet, c.addr, c.port, c.ord, c.member, c.group,
@@ -228,15 +233,56 @@ func (tx *Tx) port(ctx context.Context, id uuid.UUID, text string) (*signalbox.P
 	return &p, wrap("read port", err)
 }
 
-// Ports are the ports that the query asks for.
+var (
+	addressPart = part{"SELECT uuid_send(port_id) || uuid_send(subnet_id) || inet_send(ip) AS part FROM allocations", "port_id", "ord"}
+	groupPart   = part{"SELECT uuid_send(port_id) || uuid_send(group_id) AS part FROM port_security_groups", "port_id", "group_id"}
+)
+
+// Ports are the ports that the query asks for. Their addresses and groups are those that they have when a statement of its own asks:
+// outside of Read another transaction's change can come between.
 func (tx *Tx) Ports(ctx context.Context, q Query) (out []signalbox.Port, err error) {
 	var r portRow
-	err = tx.walk(ctx, &r, portList, q, func() error {
+	var ids uuids
+	if err := tx.walk(ctx, &r, portList, q, func() error {
 		p, err := r.port()
-		out = append(out, p)
+		out, ids = append(grown(out), p), append(ids, p.ID)
 		return err
-	})
-	return out, err
+	}); err != nil {
+		return nil, err
+	}
+	addresses, err := tx.parts(ctx, q, ids, addressPart)
+	if err != nil {
+		return nil, wrap(portList.op(), err)
+	}
+	groups, err := tx.parts(ctx, q, ids, groupPart)
+	if err != nil {
+		return nil, wrap(portList.op(), err)
+	}
+	return out, wrap(portList.op(), join(out, addresses, groups))
+}
+
+// join gives ports their addresses and groups, as parts gives them; those of others are passed over.
+func join(ports []signalbox.Port, addresses, groups []byte) error {
+	other := new(signalbox.Port)
+	byID := make(map[uuid.UUID]*signalbox.Port, len(ports))
+	for i := range ports {
+		byID[ports[i].ID] = &ports[i]
+	}
+	for r := (sent{addresses, nil}); r.more(); {
+		p := cmp.Or(byID[r.uuid()], other)
+		p.FixedIPs = append(p.FixedIPs, signalbox.FixedIP{SubnetID: r.uuid(), Addr: r.addr()})
+		if r.err != nil {
+			return r.err
+		}
+	}
+	for r := (sent{groups, nil}); r.more(); {
+		p := cmp.Or(byID[r.uuid()], other)
+		p.SecurityGroups = append(p.SecurityGroups, r.uuid())
+		if r.err != nil {
+			return r.err
+		}
+	}
+	return nil
 }
 
 func ports(rows []portRow) (out []signalbox.Port, err error) {
@@ -255,8 +301,8 @@ func ports(rows []portRow) (out []signalbox.Port, err error) {
 func (tx *Tx) UpdatePort(ctx context.Context, p *signalbox.Port) error {
 	var got struct {
 		metaRow
-		FixedIPs pq.StringArray `db:"fixed_ips"`
-		Groups   pq.StringArray `db:"security_groups"`
+		FixedIPs array `db:"fixed_ips"`
+		Groups   array `db:"security_groups"`
 	}
 	macs, prefixes := pairs(p.Pairs)
 	err := tx.get(ctx, &got, `

@@ -15,9 +15,9 @@ import (
 // attributesRow is what a port may say beside its own addresses, what DHCP tells it, how it is to be plugged in, and its name.
 type attributesRow struct {
 	Unsecured    bool
-	PairMACs     pq.StringArray `db:"pair_macs"`
-	PairPrefixes pq.StringArray `db:"pair_prefixes"`
-	DHCPOptions  pq.StringArray `db:"dhcp_options"`
+	PairMACs     array `db:"pair_macs"`
+	PairPrefixes array `db:"pair_prefixes"`
+	DHCPOptions  array `db:"dhcp_options"`
 	Host         string
 	VNICType     string `db:"vnic_type"`
 	Profile      string
@@ -68,7 +68,7 @@ func pairs(of []signalbox.AddressPair) (macs, prefixes pq.StringArray) {
 	return macs, prefixes
 }
 
-func readPairs(macs, prefixes pq.StringArray) (out []signalbox.AddressPair, err error) {
+func readPairs(macs, prefixes []string) (out []signalbox.AddressPair, err error) {
 	for i := range macs {
 		var m mac
 		var p prefix

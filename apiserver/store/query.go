@@ -21,6 +21,11 @@ type Query struct {
 	Limit  int       // at most this many rows; 0: all
 }
 
+// everything reports whether all rows there are are asked for.
+func (q Query) everything() bool {
+	return len(q.Filters) == 0 && q.VisibleTo == "" && q.Marker == uuid.Nil && q.Limit == 0
+}
+
 // Order is one key of a sort: an attribute's API name.
 type Order struct {
 	Key  string

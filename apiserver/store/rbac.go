@@ -51,8 +51,8 @@ func (tx *Tx) Policy(ctx context.Context, id uuid.UUID) (*signalbox.RBACPolicy, 
 
 // Policies are the policies that the query asks for.
 func (tx *Tx) Policies(ctx context.Context, q Query) ([]signalbox.RBACPolicy, error) {
-	var rows []policyRow
-	if err := tx.list(ctx, &rows, policyList, q); err != nil {
+	rows, err := list[policyRow](ctx, tx, policyList, q)
+	if err != nil {
 		return nil, err
 	}
 	out := make([]signalbox.RBACPolicy, len(rows))

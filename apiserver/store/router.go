@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -23,11 +22,11 @@ type routerRow struct {
 	ProjectID    string `db:"project_id"`
 	Name         string
 	Description  string
-	AdminStateUp bool           `db:"admin_state_up"`
-	Destinations pq.StringArray `db:"route_destinations"`
-	Hops         pq.StringArray `db:"route_hops"`
-	Tags         pq.StringArray
-	ZoneHints    pq.StringArray `db:"zone_hints"`
+	AdminStateUp bool  `db:"admin_state_up"`
+	Destinations array `db:"route_destinations"`
+	Hops         array `db:"route_hops"`
+	Tags         array
+	ZoneHints    array `db:"zone_hints"`
 	gatewayRow
 	metaRow
 }
@@ -91,8 +90,8 @@ func (tx *Tx) RouterForShare(ctx context.Context, id uuid.UUID) (*signalbox.Rout
 
 // Routers are the routers that the query asks for.
 func (tx *Tx) Routers(ctx context.Context, q Query) ([]signalbox.Router, error) {
-	var rows []routerRow
-	if err := tx.list(ctx, &rows, routerList, q); err != nil {
+	rows, err := list[routerRow](ctx, tx, routerList, q)
+	if err != nil {
 		return nil, err
 	}
 	return routers(rows)

@@ -153,8 +153,8 @@ func (tx *Tx) Rule(ctx context.Context, id uuid.UUID) (*signalbox.SecurityGroupR
 
 // Rules are the security group rules that the query asks for.
 func (tx *Tx) Rules(ctx context.Context, q Query) ([]signalbox.SecurityGroupRule, error) {
-	var rows []ruleRow
-	if err := tx.list(ctx, &rows, ruleList, q); err != nil {
+	rows, err := list[ruleRow](ctx, tx, ruleList, q)
+	if err != nil {
 		return nil, err
 	}
 	return rules(rows)

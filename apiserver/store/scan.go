@@ -1,9 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"database/sql/driver"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -101,6 +105,31 @@ func text(src any) (string, error) {
 	return "", fmt.Errorf("cannot read a %T", src)
 }
 
+// array is a column that is an array of texts. Most are empty, and cost nothing.
+type array []string
+
+func (a *array) Scan(src any) error {
+	if b, ok := src.([]byte); ok && string(b) == "{}" {
+		*a = nil
+		return nil
+	}
+	return (*pq.StringArray)(a).Scan(src)
+}
+
+// uuids is an array parameter, which may be long.
+type uuids []uuid.UUID
+
+func (ids uuids) Value() (driver.Value, error) {
+	b := make([]byte, 0, len("{}")+len(ids)*33)
+	for i, id := range ids {
+		b = hex.AppendEncode(append(b, "{,"[min(i, 1)]), id[:])
+	}
+	if len(ids) == 0 {
+		b = append(b, '{')
+	}
+	return string(append(b, '}')), nil
+}
+
 // texts gives an array parameter: each element's text form, in order.
 func texts[T fmt.Stringer](of []T) pq.StringArray {
 	a := make(pq.StringArray, len(of))
@@ -111,7 +140,7 @@ func texts[T fmt.Stringer](of []T) pq.StringArray {
 }
 
 // each reads an array of text with one element's reader.
-func each[T any](a pq.StringArray, read func(string) (T, error)) ([]T, error) {
+func each[T any](a []string, read func(string) (T, error)) ([]T, error) {
 	if len(a) == 0 {
 		return nil, nil
 	}
@@ -157,4 +186,34 @@ func (d *datapath) Scan(src any) error {
 	n, err := strconv.ParseUint(s, 16, 64)
 	d.DatapathID = signalbox.DatapathID(n)
 	return err
+}
+
+// sent reads what PostgreSQL's send functions have written: values one after the other, in network order.
+type sent struct {
+	rest []byte
+	err  error // the first
+}
+
+func (r *sent) more() bool { return len(r.rest) > 0 && r.err == nil }
+
+// next is the next n bytes; zeros when there are not so many.
+func (r *sent) next(n int) []byte {
+	if len(r.rest) < n {
+		r.rest, r.err = nil, cmp.Or(r.err, io.ErrUnexpectedEOF)
+		return make([]byte, n)
+	}
+	b := r.rest[:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+func (r *sent) uuid() uuid.UUID { return uuid.UUID(r.next(16)) }
+
+// addr reads an inet: its family, prefix length, whether it is a cidr, how many bytes, and these.
+func (r *sent) addr() netip.Addr {
+	a, ok := netip.AddrFromSlice(r.next(int(r.next(4)[3])))
+	if !ok {
+		r.err = cmp.Or(r.err, errors.New("an inet is neither of IPv4 nor of IPv6"))
+	}
+	return a
 }

@@ -26,8 +26,8 @@ type groupRow struct {
 	Description string
 	Default     bool `db:"is_default"`
 	Rules       ruleRows
-	Tags        pq.StringArray
-	SharedWith  pq.StringArray `db:"shared_with"`
+	Tags        array
+	SharedWith  array `db:"shared_with"`
 	metaRow
 }
 
@@ -110,8 +110,8 @@ func (tx *Tx) SecurityGroupForUpdate(ctx context.Context, id uuid.UUID) (*signal
 
 // SecurityGroups are the groups that the query asks for, with their rules.
 func (tx *Tx) SecurityGroups(ctx context.Context, q Query) ([]signalbox.SecurityGroup, error) {
-	var rows []groupRow
-	if err := tx.list(ctx, &rows, securityGroupList, q); err != nil {
+	rows, err := list[groupRow](ctx, tx, securityGroupList, q)
+	if err != nil {
 		return nil, err
 	}
 	return securityGroups(rows)

@@ -24,17 +24,17 @@ type subnetRow struct {
 	Name         string
 	Description  string
 	CIDR         prefix
-	GatewayIP    addr           `db:"gateway_ip"`
-	EnableDHCP   bool           `db:"enable_dhcp"`
-	DNSServers   pq.StringArray `db:"dns_servers"`
-	Destinations pq.StringArray `db:"route_destinations"`
-	Hops         pq.StringArray `db:"route_hops"`
-	RAMode       string         `db:"ra_mode"`
-	AddressMode  string         `db:"address_mode"`
-	Pools        pq.StringArray
-	SubnetPoolID uuid.NullUUID  `db:"subnetpool_id"`
-	ServiceTypes pq.StringArray `db:"service_types"`
-	Tags         pq.StringArray
+	GatewayIP    addr   `db:"gateway_ip"`
+	EnableDHCP   bool   `db:"enable_dhcp"`
+	DNSServers   array  `db:"dns_servers"`
+	Destinations array  `db:"route_destinations"`
+	Hops         array  `db:"route_hops"`
+	RAMode       string `db:"ra_mode"`
+	AddressMode  string `db:"address_mode"`
+	Pools        array
+	SubnetPoolID uuid.NullUUID `db:"subnetpool_id"`
+	ServiceTypes array         `db:"service_types"`
+	Tags         array
 	metaRow
 }
 
@@ -65,7 +65,7 @@ func routes(of []signalbox.Route) (destinations, hops pq.StringArray) {
 	return destinations, hops
 }
 
-func readRoutes(destinations, hops pq.StringArray) (out []signalbox.Route, err error) {
+func readRoutes(destinations, hops []string) (out []signalbox.Route, err error) {
 	for i := range destinations {
 		var to prefix
 		if err := to.Scan(destinations[i]); err != nil {
@@ -127,8 +127,8 @@ func (tx *Tx) subnet(ctx context.Context, id uuid.UUID, text string) (*signalbox
 
 // Subnets are the subnets that the query asks for.
 func (tx *Tx) Subnets(ctx context.Context, q Query) ([]signalbox.Subnet, error) {
-	var rows []subnetRow
-	if err := tx.list(ctx, &rows, subnetList, q); err != nil {
+	rows, err := list[subnetRow](ctx, tx, subnetList, q)
+	if err != nil {
 		return nil, err
 	}
 	return subnets(rows)

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-	"github.com/lib/pq"
 
 	"github.com/signalbox-sdn/signalbox"
 )
@@ -24,15 +23,15 @@ type subnetPoolRow struct {
 	ProjectID      string `db:"project_id"`
 	Name           string
 	Description    string
-	Prefixes       pq.StringArray
-	Min            int            `db:"min_prefixlen"`
-	DefaultLen     int            `db:"default_prefixlen"`
-	Max            int            `db:"max_prefixlen"`
-	Quota          sql.NullInt64  `db:"default_quota"`
-	Default        bool           `db:"is_default"`
-	AddressScopeID uuid.NullUUID  `db:"address_scope_id"`
-	SharedWith     pq.StringArray `db:"shared_with"`
-	Tags           pq.StringArray
+	Prefixes       array
+	Min            int           `db:"min_prefixlen"`
+	DefaultLen     int           `db:"default_prefixlen"`
+	Max            int           `db:"max_prefixlen"`
+	Quota          sql.NullInt64 `db:"default_quota"`
+	Default        bool          `db:"is_default"`
+	AddressScopeID uuid.NullUUID `db:"address_scope_id"`
+	SharedWith     array         `db:"shared_with"`
+	Tags           array
 	metaRow
 }
 
@@ -50,7 +49,7 @@ func (r *subnetPoolRow) pool() (p signalbox.SubnetPool, err error) {
 }
 
 // sharing is what policies say of an object, by its column.
-func sharing(with pq.StringArray) signalbox.Sharing {
+func sharing(with []string) signalbox.Sharing {
 	return signalbox.Sharing{Shared: slices.Contains(with, signalbox.Everyone), SharedWith: tags(with)}
 }
 
@@ -94,13 +93,12 @@ func (tx *Tx) LockSubnetPools(ctx context.Context, ids ...uuid.UUID) error {
 
 // SubnetPools are the pools that the query asks for.
 func (tx *Tx) SubnetPools(ctx context.Context, q Query) ([]signalbox.SubnetPool, error) {
-	var rows []subnetPoolRow
-	if err := tx.list(ctx, &rows, subnetPoolList, q); err != nil {
+	rows, err := list[subnetPoolRow](ctx, tx, subnetPoolList, q)
+	if err != nil {
 		return nil, err
 	}
 	out := make([]signalbox.SubnetPool, len(rows))
 	for i := range rows {
-		var err error
 		if out[i], err = rows[i].pool(); err != nil {
 			return nil, wrap("read subnet pools", err)
 		}

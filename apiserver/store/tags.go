@@ -14,7 +14,7 @@ import (
 // resource is its name in the API.
 func (tx *Tx) TagsForUpdate(ctx context.Context, resource string, id uuid.UUID) (_ []string, revision int64, err error) {
 	var row struct {
-		Tags     pq.StringArray
+		Tags     array
 		Revision int64
 	}
 	err = tx.get(ctx, &row, `SELECT tags, revision FROM `+resource+`s WHERE id = $1 FOR NO KEY UPDATE`, id)
@@ -36,7 +36,7 @@ func (tx *Tx) SetTags(ctx context.Context, resource string, id uuid.UUID, tags [
 }
 
 // tags are those of a row; none are nil.
-func tags(of pq.StringArray) []string {
+func tags(of []string) []string {
 	if len(of) == 0 {
 		return nil
 	}
