@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"strings"
 )
 
 // MAC is a 48-bit Ethernet address. Unlike net.HardwareAddr it can be compared and used as a map key.
@@ -43,18 +42,18 @@ func MustMAC(s string) MAC {
 	return m
 }
 
-func (m MAC) String() string {
+func (m MAC) String() string { return string(m.AppendTo(make([]byte, 0, 17))) }
+
+// AppendTo appends what String returns.
+func (m MAC) AppendTo(b []byte) []byte {
 	const digits = "0123456789abcdef"
-	var b strings.Builder
-	b.Grow(17)
 	for i, x := range m {
 		if i > 0 {
-			b.WriteByte(':')
+			b = append(b, ':')
 		}
-		b.WriteByte(digits[x>>4])
-		b.WriteByte(digits[x&15])
+		b = append(b, digits[x>>4], digits[x&15])
 	}
-	return b.String()
+	return b
 }
 
 // IsMulticast reports whether the group bit is set (IEEE 802.3).

@@ -52,7 +52,13 @@ func ParseDomain(s string) (string, error) {
 
 // HostName is the name of an address that nobody has given one, as Neutron makes it: host-10-0-0-3.
 func HostName(a netip.Addr) string {
-	return "host-" + strings.NewReplacer(".", "-", ":", "-").Replace(a.String())
+	b := a.AppendTo(append(make([]byte, 0, 48), "host-"...))
+	for i, c := range b {
+		if c == '.' || c == ':' {
+			b[i] = '-'
+		}
+	}
+	return string(b)
 }
 
 // NameOf is what an address of the port is called in a domain ("" is none): by itself, and fully qualified.

@@ -58,7 +58,7 @@ func sublist[A, SA, B, SB any](of *collection[A, SA], rows *collection[B, SB], f
 		}
 		view := rows.view(c)
 		view.Fields = wire.Fields(c.QueryParams())
-		return send(c, http.StatusOK, rows.wire.AppendAll(nil, found, view))
+		return sendAll(c, http.StatusOK, rows.wire, found, view)
 	}
 }
 
@@ -100,7 +100,7 @@ func (k zones) list(c echo.Context) error {
 			all = append(all, z)
 		}
 	}
-	return send(c, http.StatusOK, k.wire.AppendAll(nil, all, wire.View{Fields: wire.Fields(query)}))
+	return sendAll(c, http.StatusOK, k.wire, all, wire.View{Fields: wire.Fields(query)})
 }
 
 // availabilities is how full networks are, which is only to be looked at.

@@ -57,7 +57,7 @@ func (k bindings) list(c echo.Context) error {
 		return err
 	}
 	all = slices.DeleteFunc(all, func(b signalbox.PortBinding) bool { return !k.wire.Passes(&b, filters) })
-	return send(c, http.StatusOK, k.wire.AppendAll(nil, all, wire.View{Fields: wire.Fields(c.QueryParams())}))
+	return sendAll(c, http.StatusOK, k.wire, all, wire.View{Fields: wire.Fields(c.QueryParams())})
 }
 
 func (k bindings) create(c echo.Context) error {

@@ -52,7 +52,7 @@ func (k *collection[T, S]) create(c echo.Context) error {
 		return err
 	}
 	if bulk {
-		return send(c, http.StatusCreated, k.wire.AppendAll(nil, made, k.view(c)))
+		return sendAll(c, http.StatusCreated, k.wire, made, k.view(c))
 	}
 	return send(c, http.StatusCreated, k.wire.AppendOne(nil, &made[0], k.view(c)))
 }
@@ -79,7 +79,7 @@ func (k *collection[T, S]) list(c echo.Context) error {
 	view := k.view(c)
 	view.Fields = wire.Fields(query)
 	links := k.wire.Links(rows, page, here(c, c.Request().URL.Path), query)
-	return send(c, http.StatusOK, k.wire.AppendAll(nil, rows, view, links...))
+	return sendAll(c, http.StatusOK, k.wire, rows, view, links...)
 }
 
 func (k *collection[T, S]) show(c echo.Context) error {
@@ -206,6 +206,12 @@ func orders(p wire.Page) []neutron.Order {
 
 func send(c echo.Context, status int, body []byte) error {
 	return c.Blob(status, echo.MIMEApplicationJSON, body)
+}
+
+func sendAll[T any](c echo.Context, status int, r *wire.Resource[T], rows []T, view wire.View, links ...wire.Link) error {
+	c.Response().Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	c.Response().WriteHeader(status)
+	return r.WriteAll(c.Response(), rows, view, links...)
 }
 
 // body reads a request's body, up to the limit.

@@ -35,7 +35,7 @@ func (k quotas) list(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return send(c, http.StatusOK, k.wire.AppendAll(nil, all, wire.View{Fields: wire.Fields(c.QueryParams())}))
+	return sendAll(c, http.StatusOK, k.wire, all, wire.View{Fields: wire.Fields(c.QueryParams())})
 }
 
 // tenant and project tell the caller which project it is.

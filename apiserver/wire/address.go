@@ -43,6 +43,18 @@ func appendAddr(b []byte, a netip.Addr) []byte {
 	return append(b, '"')
 }
 
+func appendPrefix(b []byte, p netip.Prefix) []byte {
+	b = append(b, '"')
+	b = p.AppendTo(b)
+	return append(b, '"')
+}
+
+func appendMAC(b []byte, m signalbox.MAC) []byte {
+	b = append(b, '"')
+	b = m.AppendTo(b)
+	return append(b, '"')
+}
+
 // address is one IP address.
 func address() Kind {
 	return Kind{
@@ -63,7 +75,7 @@ func block() Kind {
 			}
 			return p, nil
 		},
-		write: func(b []byte, v any) []byte { return appendString(b, v.(netip.Prefix).String()) },
+		write: func(b []byte, v any) []byte { return appendPrefix(b, v.(netip.Prefix)) },
 		filter: func(s string) (any, error) {
 			p, err := netip.ParsePrefix(s)
 			return p, err
@@ -84,7 +96,7 @@ func macAddress() Kind {
 			}
 			return m, nil
 		},
-		write: func(b []byte, v any) []byte { return appendString(b, v.(signalbox.MAC).String()) },
+		write: func(b []byte, v any) []byte { return appendMAC(b, v.(signalbox.MAC)) },
 	}
 }
 
@@ -102,7 +114,7 @@ func nameservers() Kind {
 				return a, err
 			}, func(a netip.Addr) string { return "nameserver '" + a.String() + "'" })
 		},
-		write: func(b []byte, v any) []byte { return appendList(b, v.([]netip.Addr), one.write) },
+		write: func(b []byte, v any) []byte { return appendList(b, v.([]netip.Addr), appendAddr) },
 	}
 }
 
@@ -124,8 +136,7 @@ func pools() Kind {
 			}, nil)
 		},
 		write: func(b []byte, v any) []byte {
-			return appendList(b, v.([]signalbox.AddrRange), func(b []byte, v any) []byte {
-				r := v.(signalbox.AddrRange)
+			return appendList(b, v.([]signalbox.AddrRange), func(b []byte, r signalbox.AddrRange) []byte {
 				b = appendAddr(append(b, `{"start":`...), r.First)
 				b = appendAddr(append(b, `,"end":`...), r.Last)
 				return append(b, '}')
@@ -145,9 +156,8 @@ func routes(max int) Kind {
 			})
 		},
 		write: func(b []byte, v any) []byte {
-			return appendList(b, v.([]signalbox.Route), func(b []byte, v any) []byte {
-				r := v.(signalbox.Route)
-				b = appendString(append(b, `{"destination":`...), r.Destination.String())
+			return appendList(b, v.([]signalbox.Route), func(b []byte, r signalbox.Route) []byte {
+				b = appendPrefix(append(b, `{"destination":`...), r.Destination)
 				b = appendAddr(append(b, `,"nexthop":`...), r.NextHop)
 				return append(b, '}')
 			})
@@ -183,9 +193,8 @@ func fixedIPs() Kind {
 			})
 		},
 		write: func(b []byte, v any) []byte {
-			return appendList(b, v.([]signalbox.FixedIP), func(b []byte, v any) []byte {
-				f := v.(signalbox.FixedIP)
-				b = appendString(append(b, `{"subnet_id":`...), f.SubnetID.String())
+			return appendList(b, v.([]signalbox.FixedIP), func(b []byte, f signalbox.FixedIP) []byte {
+				b = appendID(append(b, `{"subnet_id":`...), f.SubnetID)
 				b = appendAddr(append(b, `,"ip_address":`...), f.Addr)
 				return append(b, '}')
 			})

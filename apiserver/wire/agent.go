@@ -102,6 +102,6 @@ func zones() Kind {
 				return s.(string), nil
 			}, func(z string) string { return "availability zone '" + z + "'" })
 		},
-		write: func(b []byte, v any) []byte { return appendList(b, v.([]string), one.write) },
+		write: func(b []byte, v any) []byte { return appendList(b, v.([]string), appendString) },
 	}
 }

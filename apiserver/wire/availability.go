@@ -45,15 +45,14 @@ func subnetAvailabilities() Kind {
 	}
 }
 
-func appendSubnetAvailability(b []byte, v any) []byte {
-	s := v.(signalbox.SubnetAvailability)
+func appendSubnetAvailability(b []byte, s signalbox.SubnetAvailability) []byte {
 	version := 6
 	if s.CIDR.Addr().Is4() {
 		version = 4
 	}
-	b = appendString(append(b, `{"subnet_id":`...), s.SubnetID.String())
+	b = appendID(append(b, `{"subnet_id":`...), s.SubnetID)
 	b = appendString(append(b, `,"subnet_name":`...), s.Name)
-	b = appendString(append(b, `,"cidr":`...), s.CIDR.String())
+	b = appendPrefix(append(b, `,"cidr":`...), s.CIDR)
 	b = strconv.AppendInt(append(b, `,"ip_version":`...), int64(version), 10)
 	b = s.Total.Append(append(b, `,"total_ips":`...), 10)
 	b = strconv.AppendInt(append(b, `,"used_ips":`...), s.Used, 10)

@@ -33,7 +33,7 @@ func gateway() Kind {
 			if g.NetworkID == uuid.Nil {
 				return append(b, "null"...)
 			}
-			b = id().write(append(b, `{"network_id":`...), g.NetworkID)
+			b = appendID(append(b, `{"network_id":`...), g.NetworkID)
 			if g.FixedIPs != nil {
 				b = fixedIPs().write(append(b, `,"external_fixed_ips":`...), g.FixedIPs)
 			}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -196,7 +197,7 @@ func id() Kind {
 			}
 			return nil, fmt.Errorf("'%s' is not a valid UUID", shown(v))
 		},
-		write: func(b []byte, v any) []byte { return appendString(b, v.(uuid.UUID).String()) },
+		write: func(b []byte, v any) []byte { return appendID(b, v.(uuid.UUID)) },
 	}
 }
 
@@ -205,7 +206,7 @@ func ids() Kind {
 	one := id()
 	return Kind{
 		Schema: Schema{Type: "array", Items: &one.Schema},
-		write:  func(b []byte, v any) []byte { return appendList(b, v.([]uuid.UUID), one.write) },
+		write:  func(b []byte, v any) []byte { return appendList(b, v.([]uuid.UUID), appendID) },
 	}
 }
 
@@ -224,13 +225,22 @@ func moment() Kind {
 		},
 		write: func(b []byte, v any) []byte {
 			b = append(b, '"')
-			b = v.(time.Time).UTC().AppendFormat(b, "2006-01-02T15:04:05Z")
+			b = v.(time.Time).UTC().AppendFormat(b, time.RFC3339)
 			return append(b, '"')
 		},
 	}
 }
 
-func appendList[T any](b []byte, list []T, write func([]byte, any) []byte) []byte {
+func appendID(b []byte, id uuid.UUID) []byte {
+	b = hex.AppendEncode(append(b, '"'), id[:4])
+	b = hex.AppendEncode(append(b, '-'), id[4:6])
+	b = hex.AppendEncode(append(b, '-'), id[6:8])
+	b = hex.AppendEncode(append(b, '-'), id[8:10])
+	b = hex.AppendEncode(append(b, '-'), id[10:])
+	return append(b, '"')
+}
+
+func appendList[T any](b []byte, list []T, write func([]byte, T) []byte) []byte {
 	b = append(b, '[')
 	for i, v := range list {
 		if i > 0 {

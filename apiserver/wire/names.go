@@ -59,10 +59,9 @@ func assignment() Kind {
 		Schema: Schema{Type: "array", Items: &item},
 		write: func(b []byte, v any) []byte {
 			p := v.(*signalbox.Port)
-			return appendList(b, p.FixedIPs, func(b []byte, v any) []byte {
-				a := v.(signalbox.FixedIP).Addr
-				host, full := p.NameOf(a, p.Domain)
-				b = appendAddr(append(b, `{"ip_address":`...), a)
+			return appendList(b, p.FixedIPs, func(b []byte, f signalbox.FixedIP) []byte {
+				host, full := p.NameOf(f.Addr, p.Domain)
+				b = appendAddr(append(b, `{"ip_address":`...), f.Addr)
 				b = appendString(append(b, `,"hostname":`...), host)
 				return append(appendString(append(b, `,"fqdn":`...), full), '}')
 			})

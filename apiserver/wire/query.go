@@ -175,8 +175,7 @@ func (r *Resource[T]) Links(rows []T, p Page, here string, query url.Values) []L
 	return links
 }
 
-func appendLink(b []byte, v any) []byte {
-	l := v.(Link)
+func appendLink(b []byte, l Link) []byte {
 	b = appendString(append(b, `{"rel":`...), l.Rel)
 	b = appendString(append(b, `,"href":`...), l.Href)
 	return append(b, '}')

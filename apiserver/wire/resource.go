@@ -6,6 +6,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -229,19 +230,28 @@ func (a *Attribute[T]) shown(view View) bool {
 	return a.Access&AdminOnly == 0 || view.Admin || slices.Contains(view.Also, a.Name)
 }
 
-// Append appends v as a JSON object.
-func (r *Resource[T]) Append(b []byte, v *T, view View) []byte {
-	b = append(b, '{')
-	comma := false
+// shown are the attributes that a view has, in order.
+func (r *Resource[T]) shown(view View) (all []*Attribute[T]) {
 	for i := range r.Attributes {
 		a := &r.Attributes[i]
-		if a.Access&Unshown != 0 || !a.shown(view) || view.Fields != nil && !slices.Contains(view.Fields, a.Name) {
-			continue
+		if a.Access&Unshown == 0 && a.shown(view) && (view.Fields == nil || slices.Contains(view.Fields, a.Name)) {
+			all = append(all, a)
 		}
-		if comma {
+	}
+	return all
+}
+
+// Append appends v as a JSON object.
+func (r *Resource[T]) Append(b []byte, v *T, view View) []byte {
+	return appendObject(b, v, r.shown(view))
+}
+
+func appendObject[T any](b []byte, v *T, shown []*Attribute[T]) []byte {
+	b = append(b, '{')
+	for i, a := range shown {
+		if i > 0 {
 			b = append(b, ',')
 		}
-		comma = true
 		b = append(append(append(b, '"'), a.Name...), '"', ':') // names need no escaping
 		b = a.Kind.write(b, a.Value(v))
 	}
@@ -254,22 +264,32 @@ func (r *Resource[T]) AppendOne(b []byte, v *T, view View) []byte {
 	return append(r.Append(b, v, view), '}')
 }
 
-// AppendAll appends {"networks":[…]}, and the links to the pages beside it if there are any.
-func (r *Resource[T]) AppendAll(b []byte, vs []T, view View, links ...Link) []byte {
-	b = fmt.Appendf(b, `{"%s":[`, r.Collection)
+// piece is how many bytes of a list are written at once.
+const piece = 64 << 10
+
+// WriteAll writes {"networks":[…]}, and the links to the pages beside it if there are any. It writes in pieces: of a long list its reader
+// has the beginning while the rest is made, and nobody ever has the whole. The only errors are w's.
+func (r *Resource[T]) WriteAll(w io.Writer, vs []T, view View, links ...Link) error {
+	shown := r.shown(view)
+	b := fmt.Appendf(nil, `{"%s":[`, r.Collection)
 	for i := range vs {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = r.Append(b, &vs[i], view)
-		if i == 0 {
-			b = slices.Grow(b, len(b)*len(vs)) // the others are about as long
+		b = appendObject(b, &vs[i], shown)
+		if len(b) < piece {
+			continue
 		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		b = b[:0]
 	}
 	b = append(b, ']')
 	if len(links) > 0 {
 		b = fmt.Appendf(b, `,"%s_links":`, r.Collection)
 		b = appendList(b, links, appendLink)
 	}
-	return append(b, '}')
+	_, err := w.Write(append(b, '}'))
+	return err
 }

@@ -61,18 +61,17 @@ func DecodeInterface(body []byte) (subnet, port *uuid.UUID, err error) {
 
 // AppendInterface appends what answers these: the router, and the port that is or was its interface.
 func AppendInterface(b []byte, router uuid.UUID, p *signalbox.Port) []byte {
-	one := id().write
 	subnets := make([]uuid.UUID, len(p.FixedIPs))
 	for i, f := range p.FixedIPs {
 		subnets[i] = f.SubnetID
 	}
-	b = one(append(b, `{"id":`...), router)
+	b = appendID(append(b, `{"id":`...), router)
 	b = appendString(append(b, `,"tenant_id":`...), p.ProjectID)
-	b = one(append(b, `,"port_id":`...), p.ID)
-	b = one(append(b, `,"network_id":`...), p.NetworkID)
+	b = appendID(append(b, `,"port_id":`...), p.ID)
+	b = appendID(append(b, `,"network_id":`...), p.NetworkID)
 	if len(subnets) > 0 {
-		b = one(append(b, `,"subnet_id":`...), subnets[0])
+		b = appendID(append(b, `,"subnet_id":`...), subnets[0])
 	}
-	b = appendList(append(b, `,"subnet_ids":`...), subnets, one)
+	b = appendList(append(b, `,"subnet_ids":`...), subnets, appendID)
 	return append(b, '}')
 }

@@ -73,6 +73,7 @@ func SecurityGroupRules() *Resource[signalbox.SecurityGroupRule] {
 // rules is a group's rules, which requests make and delete one by one.
 func rules() Kind {
 	of := SecurityGroupRules()
+	shown := of.shown(View{})
 	item := Schema{Type: "object", Properties: map[string]Schema{}}
 	for i := range of.Attributes {
 		item.Properties[of.Attributes[i].Name] = of.Attributes[i].Kind.Schema
@@ -86,7 +87,7 @@ func rules() Kind {
 				if i > 0 {
 					b = append(b, ',')
 				}
-				b = of.Append(b, &rules[i], View{})
+				b = appendObject(b, &rules[i], shown)
 			}
 			return append(b, ']')
 		},
@@ -190,7 +191,7 @@ func remotePrefix() Kind {
 			}
 			return p, nil
 		},
-		write:  func(b []byte, v any) []byte { return appendString(b, v.(netip.Prefix).String()) },
+		write:  func(b []byte, v any) []byte { return appendPrefix(b, v.(netip.Prefix)) },
 		filter: func(s string) (any, error) { return parse(s) },
 	}
 }

@@ -46,7 +46,7 @@ func tags() Kind {
 		read: func(v any) (any, error) {
 			return readList(v, signalbox.MaxTags, read, func(t string) string { return "tag '" + t + "'" })
 		},
-		write: func(b []byte, v any) []byte { return appendList(b, v.([]string), one.write) },
+		write: func(b []byte, v any) []byte { return appendList(b, v.([]string), appendString) },
 		filter: func(s string) (any, error) {
 			if strings.ContainsRune(s, 0) || !utf8.ValidString(s) {
 				return nil, unconvertible("'%s' is not a list of tags.", shown(s))

@@ -80,7 +80,7 @@ func prefixes() Kind {
 	return Kind{
 		Schema: Schema{Type: "array", Items: &one.Schema, MaxItems: maxPrefixes},
 		read:   func(v any) (any, error) { return readList(v, maxPrefixes, readBlock, nil) },
-		write:  func(b []byte, v any) []byte { return appendList(b, v.([]netip.Prefix), one.write) },
+		write:  func(b []byte, v any) []byte { return appendList(b, v.([]netip.Prefix), appendPrefix) },
 	}
 }
 
@@ -100,7 +100,7 @@ func serviceTypes() Kind {
 		read: func(v any) (any, error) {
 			return readList(v, signalbox.MaxTags, readServiceType, func(s string) string { return "service type '" + s + "'" })
 		},
-		write: func(b []byte, v any) []byte { return appendList(b, v.([]string), one.write) },
+		write: func(b []byte, v any) []byte { return appendList(b, v.([]string), appendString) },
 	}
 }
 
@@ -156,10 +156,9 @@ func DecodeOnboarding(body []byte) (network uuid.UUID, err error) {
 
 // AppendOnboarded appends the list that answers it.
 func AppendOnboarded(b []byte, subnets []signalbox.Subnet) []byte {
-	return appendList(b, subnets, func(b []byte, v any) []byte {
-		s := v.(signalbox.Subnet)
-		b = appendString(append(b, `{"id":`...), s.ID.String())
-		b = appendString(append(b, `,"cidr":`...), s.CIDR.String())
+	return appendList(b, subnets, func(b []byte, s signalbox.Subnet) []byte {
+		b = appendID(append(b, `{"id":`...), s.ID)
+		b = appendPrefix(append(b, `,"cidr":`...), s.CIDR)
 		return append(b, '}')
 	})
 }

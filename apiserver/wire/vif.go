@@ -106,17 +106,16 @@ func addressPairs() Kind {
 			return readList(v, maxAddressPairs, readAddressPair, nil)
 		},
 		write: func(b []byte, v any) []byte {
-			return appendList(b, v.([]signalbox.AddressPair), func(b []byte, v any) []byte {
-				p := v.(signalbox.AddressPair)
+			return appendList(b, v.([]signalbox.AddressPair), func(b []byte, p signalbox.AddressPair) []byte {
 				b = append(b, '{')
 				if p.MAC != (signalbox.MAC{}) {
-					b = append(appendString(append(b, `"mac_address":`...), p.MAC.String()), ',')
+					b = append(appendMAC(append(b, `"mac_address":`...), p.MAC), ',')
 				}
 				b = append(b, `"ip_address":`...)
 				if p.Prefix.IsSingleIP() {
 					return append(appendAddr(b, p.Prefix.Addr()), '}')
 				}
-				return append(appendString(b, p.Prefix.String()), '}')
+				return append(appendPrefix(b, p.Prefix), '}')
 			})
 		},
 	}.takesNull([]signalbox.AddressPair{})
@@ -175,8 +174,7 @@ func dhcpOptions() Kind {
 			})
 		},
 		write: func(b []byte, v any) []byte {
-			return appendList(b, v.([]signalbox.DHCPOption), func(b []byte, v any) []byte {
-				o := v.(signalbox.DHCPOption)
+			return appendList(b, v.([]signalbox.DHCPOption), func(b []byte, o signalbox.DHCPOption) []byte {
 				b = appendString(append(b, `{"opt_name":`...), o.Name)
 				b = append(b, `,"opt_value":`...)
 				if o.Unset {

@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"net/url"
 	"reflect"
@@ -285,6 +287,49 @@ func TestFieldsAndViewsNarrowAnAnswer(t *testing.T) {
 		if got := string(Networks().Append(nil, n, test.view)); got != test.want {
 			t.Errorf("%v: %s, want %s", test.view, got, test.want)
 		}
+	}
+}
+
+// fewWrites takes so many bytes, and then fails.
+type fewWrites struct {
+	bytes.Buffer
+	left int
+}
+
+func (w *fewWrites) Write(b []byte) (int, error) {
+	if w.left--; w.left < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return w.Buffer.Write(b)
+}
+
+func TestAListIsWrittenInPieces(t *testing.T) {
+	networks := make([]signalbox.Network, 2000)
+	for i := range networks {
+		networks[i].Name = strings.Repeat("n", 100)
+	}
+	view := View{Fields: []string{"name", "tags"}}
+	for n, want := range map[int]string{0: `{"networks":[]}`, 1: `{"networks":[{"name":"` + networks[0].Name + `","tags":[]}]}`} {
+		var got strings.Builder
+		if err := Networks().WriteAll(&got, networks[:n], view); err != nil || got.String() != want {
+			t.Errorf("%d are %s, %v, want %s", n, got.String(), err, want)
+		}
+	}
+	whole := fewWrites{left: 100}
+	err := Networks().WriteAll(&whole, networks, view, Link{Rel: "next", Href: "there"})
+	var back struct {
+		Networks []any
+		Links    []Link `json:"networks_links"`
+	}
+	if err := errors.Join(err, json.Unmarshal(whole.Bytes(), &back)); err != nil || len(back.Networks) != len(networks) || len(back.Links) != 1 {
+		t.Errorf("%d networks and %d links, %v", len(back.Networks), len(back.Links), err)
+	}
+	if writes := 100 - whole.left; writes != 1+whole.Len()/piece {
+		t.Errorf("%d bytes were written in %d pieces", whole.Len(), writes)
+	}
+	short := fewWrites{left: 1}
+	if err := Networks().WriteAll(&short, networks, view); !errors.Is(err, io.ErrClosedPipe) || short.left != -1 {
+		t.Errorf("%v, and after that %d writes", err, -short.left)
 	}
 }
 
