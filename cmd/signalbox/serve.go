@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
+	"runtime/debug"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -37,6 +39,11 @@ func apiserverCommand() *cobra.Command {
 		Short: "Run the API server alone; any number share one database",
 		Args:  cobra.NoArgs,
 		RunE:  serving(serveAPI, serveNova),
+		PreRun: func(*cobra.Command, []string) {
+			if os.Getenv("GOGC") == "" {
+				debug.SetGCPercent(apiserver.GCPercent)
+			}
+		},
 	}
 	addFlags(cmd, databaseSettings, apiSettings, accessSettings, novaSettings, nameSettings, adminSettings)
 	return cmd
