@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +183,23 @@ func TestListenersWhoReadNothing(t *testing.T) {
 	for deadline := time.Now().Add(10 * time.Second); c.news.listeners() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d listen for ever", c.news.listeners())
+		}
+	}
+}
+
+// TestJSONIsDocumented: the manual names every field of what the endpoint says.
+func TestJSONIsDocumented(t *testing.T) {
+	manual, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, report := range []any{HostReport{}, Compared{}, Bundle{}, HostErrors{}, FlowsReport{}, FlowReport{}, ObjectReport{}, RuleCount{}, ObjectAtHost{}, AuditReport{}, MeterDrift{}, Rate{}, Event{}} {
+		of := reflect.TypeOf(report)
+		for i := range of.NumField() {
+			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+			if name == "" || !strings.Contains(string(manual), "`"+name+"`") {
+				t.Errorf("the manual does not name %s.%s, %q", of.Name(), of.Field(i).Name, name)
+			}
 		}
 	}
 }

@@ -20,6 +20,7 @@ type reading struct {
 	meters    []flow.RateLimit
 	seen      map[flow.Cookie]struct{} // that are wanted, and there once
 	batch
+	surplus int // flows that are in deletes, each as often as it is there
 
 	resent, dialect map[flow.Cookie]uint64
 }
@@ -121,8 +122,22 @@ func (a *applier) judge(r *reading, f *flow.Flow) {
 func (r *reading) findSurplus() {
 	for cookie := range r.installed {
 		if _, wanted := r.seen[cookie]; !wanted {
-			r.deletes[cookie] = struct{}{}
+			r.tooMuch(cookie)
 		}
+	}
+}
+
+func (r *reading) tooMuch(cookie flow.Cookie) {
+	if _, known := r.deletes[cookie]; !known && r.installed[cookie].n > 0 {
+		r.deletes[cookie] = struct{}{}
+		r.surplus += r.installed[cookie].n
+	}
+}
+
+func (r *reading) wanted(cookie flow.Cookie) {
+	if _, known := r.deletes[cookie]; known {
+		delete(r.deletes, cookie)
+		r.surplus -= r.installed[cookie].n
 	}
 }
 
@@ -133,7 +148,7 @@ func (l *loop) catchUp(a *applier, r *reading) {
 		for i := range flows {
 			a.judge(r, &flows[i])
 			if _, once := r.seen[flows[i].Cookie]; once {
-				delete(r.deletes, flows[i].Cookie)
+				r.wanted(flows[i].Cookie)
 			}
 		}
 	}
@@ -142,9 +157,7 @@ func (l *loop) catchUp(a *applier, r *reading) {
 			continue
 		}
 		delete(r.adds, cookie)
-		if r.installed[cookie].n > 0 {
-			r.deletes[cookie] = struct{}{}
-		}
+		r.tooMuch(cookie)
 	}
 	a.missed = nil
 }
@@ -164,16 +177,12 @@ func (l *loop) compared(a *applier, r *reading) (differs bool) {
 	for _, id := range gone {
 		r.deleteMeters[id] = struct{}{}
 	}
-	surplus, refused := 0, 0
-	for cookie := range r.deletes {
-		surplus += r.installed[cookie].n
-	}
-	for cookie := range r.adds {
-		if _, known := h.refused[cookie]; known {
-			refused++ // it is no news that it is not there
+	surplus, lacking := r.surplus, len(r.adds)
+	for cookie := range h.refused {
+		if _, is := r.adds[cookie]; is {
+			lacking-- // that it is not there is no news
 		}
 	}
-	lacking := len(r.adds) - refused
 	differs = len(r.adds)+len(r.deletes)+len(meters)+len(gone) > 0
 	h.compared = &Compared{At: time.Now().UTC(), Present: len(r.seen), Differing: len(r.adds) + surplus}
 	l.c.metrics.audits.WithLabelValues(h.name()).Inc()

@@ -195,8 +195,8 @@ func whyCommand() *cobra.Command {
 		Use:   "why OBJECT",
 		Short: "Show which flows on which hosts exist because of an object, and what they have carried",
 		Long: `Show which flows on which hosts exist because of a port, a network, a router, a floating IP, a security group or one of its rules,
-with the packets and bytes that each switch has counted; of a group, also what each rule has let pass, which is nothing for rules that
-are never hit. OBJECT is an id, a name, an address of a port or of a floating IP, or a flow's cookie, as 0x….`,
+with the packets and bytes that each switch has counted; of a group, also what each rule has let pass: all packets of the connections that it
+allows, answers and what is long established too, and so nothing for rules that are never hit. OBJECT is an id, a name, an address of a port or of a floating IP, or a flow's cookie, as 0x….`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := adminOf(cmd)
