@@ -138,7 +138,9 @@ func (r *Resource[T]) sort(keys, dirs []string, view View) ([]Order, error) {
 		if dirs[i] != "asc" && dirs[i] != "desc" {
 			return nil, invalid("['%s'] is invalid value for sort_dirs, valid value is 'asc' and 'desc'", shown(dirs[i]))
 		}
-		orders = append(orders, Order{Key: a.canonical(), Desc: dirs[i] == "desc"})
+		if by := a.canonical(); !slices.ContainsFunc(orders, func(o Order) bool { return o.Key == by }) { // else there is no tie left
+			orders = append(orders, Order{Key: by, Desc: dirs[i] == "desc"})
+		}
 	}
 	return orders, nil
 }

@@ -333,6 +333,14 @@ func TestAListIsWrittenInPieces(t *testing.T) {
 	}
 }
 
+func TestASortKeyCountsOnce(t *testing.T) {
+	q, _ := url.ParseQuery("sort_key=name&sort_dir=asc&sort_key=tenant_id&sort_dir=desc&sort_key=name&sort_dir=desc&sort_key=project_id&sort_dir=asc&sort_key=id&sort_dir=asc")
+	page, err := Networks().ReadPage(q, View{})
+	if want := []Order{{"name", false}, {"project_id", true}, {"id", false}}; err != nil || !reflect.DeepEqual(page.Sort, want) {
+		t.Errorf("%v %v, want %v", page.Sort, err, want)
+	}
+}
+
 func TestQueriesAreCheckedAgainstTheTable(t *testing.T) {
 	for query, ok := range map[string]bool{
 		"name=a&name=b": true, "fields=colour": true, "colour=red": false, "subnets=x": false, "admin_state_up=maybe": false,
