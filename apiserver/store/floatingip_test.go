@@ -399,7 +399,7 @@ func TestFloatingIPsAreListed(t *testing.T) {
 			}
 		})
 	}
-	for _, q := range []store.Query{by("colour", "red"), {Sort: []store.Order{{Key: "port_id"}}}} {
+	for _, q := range []store.Query{by("colour", "red"), {Sort: []store.Order{{Key: "colour"}}}} {
 		l.refused(l.db.Read(l.ctx, func(tx *store.Tx) error { _, err := tx.FloatingIPs(l.ctx, q); return err }), signalbox.Invalid, signalbox.ReasonUnknownFilter)
 	}
 	l.refused(l.db.Read(l.ctx, func(tx *store.Tx) error { _, err := tx.FloatingIPs(l.ctx, store.Query{Marker: uuid.New()}); return err }), signalbox.NotFound, "")
