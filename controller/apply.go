@@ -275,6 +275,7 @@ func (a *applier) turn(ctx context.Context) error {
 	case differs:
 		a.readAgain() // see that it took
 	case whole:
+		a.tellTaken()
 		a.pause, a.retry, a.refused = 0, nil, nil
 	}
 	a.flushAll(ctx, flushes)
@@ -367,6 +368,16 @@ func isSlave(err error, failed []openflow.Failure) bool {
 }
 
 func milliseconds(seconds float64) float64 { return math.Round(seconds*1e6) / 1e3 }
+
+// tellTaken says that a switch refuses nothing any more, where it did.
+func (a *applier) tellTaken() {
+	if len(a.refused) == 0 {
+		return
+	}
+	host := a.c.nameOf(a.h)
+	a.log.Info("the switch takes all flows again", "host", host)
+	a.c.news.say(Event{Kind: "drift", Host: host, What: "the switch takes all flows again"})
+}
 
 // tellRefused says which flows the switch refuses that it has not refused the last time.
 func (a *applier) tellRefused(refused []refusedFlow) {

@@ -64,9 +64,15 @@ func TestComparingWhileThingsChange(t *testing.T) {
 		before := atomic.LoadInt64(&changes)
 		err := compareInSlices(ctx, a, r, func() {
 			meanwhile += atomic.LoadInt64(&changes) - before
-			there := map[flow.Cookie]bool{}
+			there, surplus := map[flow.Cookie]bool{}, 0
 			for _, in := range installed {
 				there[in.Cookie] = true
+				if _, is := a.pending.deletes[in.Cookie]; is {
+					surplus++
+				}
+			}
+			if n := h.compared.Differing; n != len(a.pending.adds)+surplus {
+				t.Errorf("round %d: %d differ, of which %d are lacking and %d too much", round, n, len(a.pending.adds), surplus)
 			}
 			for cookie := range a.pending.deletes {
 				if !there[cookie] {

@@ -342,6 +342,14 @@ func TestFullTable(t *testing.T) {
 	}
 	w.VSCtl("clear", "Bridge", "br-int", "flow_tables")
 	w.await("there is room again", func() bool { return report().InSync })
+	w.await("that is said", func() bool {
+		for len(l.events) > 0 {
+			if e := <-l.events; e.What == "the switch takes all flows again" {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // TestSlave: while another controller is the master of a switch, nothing is sent to it, and the operator sees that. When it may, the

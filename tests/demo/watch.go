@@ -15,7 +15,7 @@ import (
 // openDoors makes the API and the admin endpoint reachable from this machine's loopback, under the ports that
 // they have inside the lab.
 func (d *demo) openDoors() error {
-	for port, inside := range map[int]string{testbed.APIPort: testbed.ControllerIP, testbed.AdminPort: "127.0.0.1"} {
+	for port, inside := range map[int]string{testbed.APIPort: testbed.ControllerIP, testbed.AdminPort: "127.0.0.1", testbed.APIAdminPort: "127.0.0.1"} {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			return err

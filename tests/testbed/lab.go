@@ -20,6 +20,7 @@ const (
 	OVSDBPort    = 6640
 	APIPort      = 9696
 	AdminPort    = 9697
+	APIAdminPort = 9698
 
 	hostNumber = 10 // host n has the underlay address 192.0.2.(hostNumber+n)
 	underlay   = "underlay"

@@ -25,6 +25,7 @@ type Settings struct {
 	OpenFlowListen     string   `yaml:"openflow_listen"`
 	OVSDBListen        string   `yaml:"ovsdb_listen"`
 	AdminListen        string   `yaml:"admin_listen"`
+	APIAdminListen     string   `yaml:"api_admin_listen"`
 	TenantNetworkTypes []string `yaml:"tenant_network_types,flow"`
 	// ExternalNetworkType is of external networks that are asked for without a type; "": as tenants'.
 	ExternalNetworkType string   `yaml:"external_network_type,omitempty"`
@@ -47,6 +48,7 @@ func DefaultSettings() Settings {
 		OpenFlowListen:     fmt.Sprintf(":%d", OpenFlowPort),
 		OVSDBListen:        fmt.Sprintf(":%d", OVSDBPort),
 		AdminListen:        fmt.Sprintf("127.0.0.1:%d", AdminPort),
+		APIAdminListen:     fmt.Sprintf("127.0.0.1:%d", APIAdminPort),
 		TenantNetworkTypes: []string{"vlan", "gre", "vxlan"},
 		NetworkVLANRanges:  []string{PhysicalNetwork + ":100:199", ExternalNetwork},
 		FlatNetworks:       []string{PhysicalNetwork, ExternalNetwork},
