@@ -79,7 +79,7 @@ func (k quotas) update(c echo.Context) error {
 
 // answer shows a quota of the project in the URL: its limits alone.
 func (k quotas) answer(c echo.Context, do func(project string) (*signalbox.Quota, error)) error {
-	project, err := wire.ReadProject(c.Param("id"))
+	project, err := wire.ReadProject(named(c, "id"))
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (k quotas) answer(c echo.Context, do func(project string) (*signalbox.Quota
 }
 
 func (k quotas) remove(c echo.Context) error {
-	project, err := wire.ReadProject(c.Param("id"))
+	project, err := wire.ReadProject(named(c, "id"))
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (k quotas) remove(c echo.Context) error {
 
 // details tells limits beside what there is. Nothing is reserved: what is on its way counts once it is there.
 func (k quotas) details(c echo.Context) error {
-	project, err := wire.ReadProject(c.Param("id"))
+	project, err := wire.ReadProject(named(c, "id"))
 	if err != nil {
 		return err
 	}

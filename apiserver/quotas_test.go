@@ -156,3 +156,14 @@ func TestManyCreatorsNeverExceedAQuota(t *testing.T) {
 		t.Errorf("%d ports", got)
 	}
 }
+
+func TestAQuotasProjectIsReadAsTheURLEscapesIt(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	c.must(200, "PUT", "/v2.0/quotas/a%2Fb", object{"quota": object{"port": 7}})
+	if all := c.list("quotas", ""); len(all) != 1 || all[0]["project_id"] != "a/b" {
+		t.Errorf("%v", all)
+	}
+	c.refused(400, "InvalidInput", "PUT", "/v2.0/quotas/%ff", object{"quota": object{"port": 7}})
+	c.must(204, "DELETE", "/v2.0/quotas/a%2Fb", nil)
+}
