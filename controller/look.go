@@ -174,8 +174,8 @@ func (c *Controller) compareNow(ctx context.Context, h *host) (out comparison, e
 		if out.wanted, err = c.wants(ctx, h, nil); err != nil {
 			return out, err
 		}
-		out.settled = out.whole && out.moment == before && before.settled()
 		c.mu.RLock()
+		out.settled = out.whole && out.moment == before && before.settled() && c.loop.moment(h) == before // the meters are of this one
 		out.meters = differing(c.loop.compiler.Meters(h.row.ID), meters)
 		a := h.applier
 		c.mu.RUnlock()

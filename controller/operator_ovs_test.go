@@ -454,3 +454,48 @@ func startBehindProxy(t *testing.T, d signalbox.Delta) (*wire, func(openflow.Rol
 		}
 	}
 }
+
+// TestAuditWhilePortsComeAndGo: it finds no difference that is only a change on its way, and says so where a switch is away.
+func TestAuditWhilePortsComeAndGo(t *testing.T) {
+	t.Parallel()
+	w := startRouted(t, newRoutedCloud())
+	tap := signalbox.TapName(uuid.UUID{0: 'p', 1: 0x13, 15: 0x13})
+	h := w.only()
+	w.await("the host is in sync", func() bool {
+		w.c.mu.RLock()
+		defer w.c.mu.RUnlock()
+		return h.inSync()
+	})
+	audit := func() (a AuditReport) {
+		status, body := w.ask("POST", "/v1/audit")
+		var out []AuditReport
+		if err := json.Unmarshal([]byte(body), &out); err != nil || status != http.StatusOK || len(out) != 1 {
+			t.Errorf("%d %s: %v", status, body, err)
+			return a
+		}
+		return out[0]
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if a := audit(); a.Settled && !a.Same() || a.Error != "" {
+				t.Errorf("%+v", a)
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	for range 15 {
+		w.VSCtl("del-port", "br-int", tap)
+		w.VSCtl("add-port", "br-int", tap, "--", "set", "interface", tap, "type=dummy")
+	}
+	close(stop)
+	<-done
+	w.await("all has come to rest", func() bool { a := audit(); return a.Settled && a.Same() })
+	w.VSCtl("del-controller", "br-int")
+	w.await("the switch is away", func() bool { return audit().Error == "the host is not connected" })
+}
