@@ -30,7 +30,7 @@ func TestSecurityGroupsLetPassNothingElse(t *testing.T) {
 	w.script(t, "nothing slips past while a port comes, moves and changes", nothingSlipsPast)
 }
 
-const pace = 5 * time.Millisecond
+const pace = 10 * time.Millisecond
 
 // small is the size of a datagram that is whole on every network, big of one that travels in fragments.
 const small, big = 64, 3000
