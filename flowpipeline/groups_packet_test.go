@@ -233,6 +233,28 @@ func TestWhatIsRevokedStopsAndNothingElse(t *testing.T) {
 	}
 }
 
+// What the datapath remembers is as wide as the rules are: no port, where none of the port's own rules for that direction asks for one.
+func TestRemembersOfConnectionsWhatRulesLookAt(t *testing.T) {
+	l := newLab(t, loadTopology(t, groupWorld))
+	web, other := l.port["vm1"], l.port["vm4"]
+	q := probe{proto: 6, a: 80}
+	for _, tt := range []struct {
+		fact, packet string
+		ports        bool
+	}{
+		{"web may send anything", l.from("vm1", "vm4", q.match(web, other)), false},
+		{"web may receive by port", fmt.Sprintf("in_port=201,dl_vlan=100,eth_src=%s,eth_dst=%s,%s", other.MAC, web.MAC, q.match(other, web)), true},
+	} {
+		var ports bool
+		for line := range strings.Lines(l.walk("a", tt.packet).text) {
+			ports = ports || strings.HasPrefix(line, "Megaflow:") && strings.Contains(line, "ct_tp_dst")
+		}
+		if ports != tt.ports {
+			t.Errorf("%s: the datapath remembers ports: %v", tt.fact, ports)
+		}
+	}
+}
+
 // A datagram in pieces is judged by its first, which has the ports: none of the others may come alone.
 func TestFragmentsShareTheFateOfTheirDatagram(t *testing.T) {
 	w := newWire(t, groupWorld)

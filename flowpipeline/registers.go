@@ -41,8 +41,6 @@ var (
 	Piece = flow.Subfield{Field: flow.Reg3, Off: 16, Len: 16}
 	// Punt says to the controller why it gets a packet: a PuntReason. From the table that punts to the packet-in.
 	Punt = flow.Subfield{Field: flow.Reg4, Off: 0, Len: 8}
-	// Protocol is the IP protocol of the packet's connection. From tuple to rule.
-	Protocol = flow.Subfield{Field: flow.Reg4, Off: 8, Len: 8}
 	// Router is the router that has the packet: its signalbox.RouterKey; 0: none. From switching to
 	// departure, or to the packet-in.
 	Router = flow.Subfield{Field: flow.Reg5, Off: 0, Len: 32}
@@ -70,13 +68,10 @@ var (
 	// none are being read. From group to rule.
 	PeerGroup = flow.Subfield{Field: flow.Reg10, Off: 0, Len: 32}
 	// Zone is the conntrack zone of the watched port, the sender's first and then the receiver's: its signalbox.Zone. From
-	// classify to permitted, and from switching or flood to admitted.
+	// classify to permitted, and from switching or flood to admitted; both ask membership.
 	Zone = flow.Subfield{Field: flow.Reg11, Off: 0, Len: 16}
-	// Service is the port that the packet's connection was made to; of ICMP the type and, in the low byte, the code. From
-	// tuple to rule.
-	Service = flow.Subfield{Field: flow.Reg11, Off: 16, Len: 16}
 	// Peer is the address of the other end of the packet's connection; an IPv4 address is in the last register. From tuple to
-	// rule.
+	// peer.
 	Peer = [4]flow.Subfield{
 		{Field: flow.Reg12, Off: 0, Len: 32}, {Field: flow.Reg13, Off: 0, Len: 32},
 		{Field: flow.Reg14, Off: 0, Len: 32}, {Field: flow.Reg15, Off: 0, Len: 32},
@@ -110,7 +105,6 @@ func Registers() []Register {
 		{Target, "target", TableSource, TableServices},
 		{Piece, "piece", TableSwitching, TableFlood},
 		{Punt, "punt", TableClassify, TableRefusal},
-		{Protocol, "protocol", TableTuple, TableRule},
 		{Router, "router", TableSwitching, TableRefusal},
 		{NextHop, "next_hop", TableArrival, TableNextHop},
 		{Plain, "plain", TableArrival, TableOutward},
@@ -118,8 +112,7 @@ func Registers() []Register {
 		{ClaimKind, "claim_kind", TableSource, TableClaims},
 		{Group, "group", TableMembership, TableRule},
 		{PeerGroup, "peer_group", TableGroup, TableRule},
-		{Zone, "zone", TableClassify, TableAdmitted},
-		{Service, "service", TableTuple, TableRule},
+		{Zone, "zone", TableClassify, TableMembership},
 	}
 	for i := range ClaimMAC {
 		all = append(all, Register{ClaimMAC[i], "claim_mac" + strconv.Itoa(i), TableSource, TableClaims})
@@ -127,7 +120,7 @@ func Registers() []Register {
 	for i := range Peer {
 		all = append(all,
 			Register{ClaimAddress[i], "claim_address" + strconv.Itoa(i), TableSource, TableClaims},
-			Register{Peer[i], "peer" + strconv.Itoa(i), TableTuple, TableRule})
+			Register{Peer[i], "peer" + strconv.Itoa(i), TableTuple, TablePeer})
 	}
 	return all
 }

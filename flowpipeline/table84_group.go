@@ -13,15 +13,19 @@ import (
 //
 // Told:    Group.
 // Leaves:  PeerGroup, one after the other; 0 for the rules that name none.
-// Onwards: to rule, and for each group that is named to peer, and back.
+// Onwards: to rule; where groups are named to tuple, once, and for each of them to peer; and back.
 
 func readGroup(d *draft, r *Reader, g *signalbox.SecurityGroup) {
 	var actions []flow.Action
 	if slices.ContainsFunc(g.Rules, func(rule signalbox.SecurityGroupRule) bool { return rule.RemoteGroupID == uuid.Nil }) {
 		actions = append(actions, flow.Load{Dst: PeerGroup, Value: flow.Num(0)}, flow.Resubmit{Table: TableRule})
 	}
+	read := false
 	for _, id := range peersOf(g) {
 		if key := r.GroupKey(id); key != 0 {
+			if !read {
+				actions, read = append(actions, flow.Resubmit{Table: TableTuple}), true
+			}
 			actions = append(actions, flow.Load{Dst: PeerGroup, Value: flow.Num(uint64(key))}, flow.Resubmit{Table: TablePeer})
 		}
 	}

@@ -43,9 +43,9 @@ const (
 	TableReceiving  uint8 = 70
 	TableReceived   uint8 = 74
 	TableAdmitted   uint8 = 76
-	TableTuple      uint8 = 80
 	TableMembership uint8 = 82
 	TableGroup      uint8 = 84
+	TableTuple      uint8 = 85
 	TablePeer       uint8 = 86
 	TableRule       uint8 = 88
 	TableOutput     uint8 = 90
@@ -144,7 +144,7 @@ func Tables() []Table {
 		{TableSent, "sent", "who made its connection?",
 			fields{flow.EthType, flow.CTState, flow.IPFrag},
 			[]flow.Subfield{Inbound},
-			tables{TablePermitted, TableTuple}, nil, nil},
+			tables{TablePermitted, TableMembership}, nil, nil},
 		{TablePermitted, "permitted", "do the sender's groups allow it?",
 			fields{flow.Reg3, flow.EthType, flow.CTState, flow.IPFrag},
 			[]flow.Subfield{Allowed},
@@ -212,15 +212,11 @@ func Tables() []Table {
 		{TableReceived, "received", "who made that?",
 			fields{flow.EthType, flow.CTState, flow.IPFrag},
 			[]flow.Subfield{Inbound},
-			tables{TableAdmitted, TableTuple}, nil, nil},
+			tables{TableAdmitted, TableMembership}, nil, nil},
 		{TableAdmitted, "admitted", "do the receiver's groups allow it?",
 			fields{flow.Reg3, flow.EthType, flow.CTState, flow.IPFrag},
 			[]flow.Subfield{Allowed},
 			tables{TableOutput}, []verb{tracked}, nil},
-		{TableTuple, "tuple", "what is its connection, and who is the other end?",
-			fields{flow.Reg3, flow.EthType, flow.CTState, flow.CTProto},
-			append([]flow.Subfield{Peer[3], Protocol, Service, upperService, lowerService}, whole(flow.XXReg3)...),
-			tables{TableMembership}, nil, nil},
 		{TableMembership, "membership", "which groups is the watched port in?",
 			fields{flow.Reg11},
 			[]flow.Subfield{Group},
@@ -228,13 +224,18 @@ func Tables() []Table {
 		{TableGroup, "group", "which groups do this one's rules name?",
 			fields{flow.Reg9},
 			[]flow.Subfield{PeerGroup},
-			tables{TablePeer, TableRule}, nil, nil},
+			tables{TableTuple, TablePeer, TableRule}, nil, nil},
+		{TableTuple, "tuple", "who is the other end of its connection?",
+			fields{flow.Reg3, flow.EthType, flow.CTState},
+			append([]flow.Subfield{Peer[3]}, whole(flow.XXReg3)...),
+			nil, nil, nil},
 		{TablePeer, "peer", "is the other end in that one?",
 			fields{flow.Reg10, flow.EthType, flow.Reg12, flow.Reg13, flow.Reg14, flow.Reg15},
 			nil,
 			tables{TableRule}, nil, nil},
 		{TableRule, "rule", "does a rule allow it?",
-			fields{flow.Reg3, flow.Reg4, flow.Reg9, flow.Reg10, flow.Reg11, flow.EthType, flow.Reg12, flow.Reg13, flow.Reg14, flow.Reg15},
+			fields{flow.Reg3, flow.Reg9, flow.Reg10, flow.EthType, flow.CTState, flow.CTProto, flow.CTIPv4Src, flow.CTIPv4Dst,
+				flow.CTIPv6Src, flow.CTIPv6Dst, flow.CTPortSrc, flow.CTPortDst},
 			[]flow.Subfield{Allowed},
 			nil, nil, nil},
 		{TableOutput, "output", "which interface is this port?",
