@@ -47,12 +47,12 @@ In from ext it is outside > switching > arrival > inward > *conntrack* > inside 
 ` + "`reg8`" + ` keeps the address that conntrack is to translate: outward and inside let pass only what has become what it should.
 OVS plays a translation in a trace, but knows no connection there: that answers come in is proved with real packets.
 
-What a port sends is put to its security groups, sending > *conntrack* > sent > tuple > membership > group > rule, and back to permitted; what it
-is to receive likewise, from receiving to admitted. Both ask the same tables from tuple to rule, which answer by one bit, ` + "`reg3[3]`" + `: does any
-rule of any of its groups allow the connection that the packet is of? ` + "`reg11[0..15]`" + ` is the port's conntrack zone, ` + "`reg3[4]`" + ` 1 when the port is
-the one that was called, ` + "`reg15`" + ` the other end's address, ` + "`reg4[8..15]`" + ` the protocol, ` + "`reg11[16..31]`" + ` the port that was called or the ICMP type and
-code, ` + "`reg9`" + ` the group whose rules are being read and ` + "`reg10`" + ` the one that these name. The chapters of these tables show such a way in full; in
-the others *groups* stands for it. Here every packet is the first of its connection.
+What a port sends is put to its security groups, sending > *conntrack* > sent > membership, and for each group group > rule; where its rules name
+groups also tuple, and for each of these peer > rule; then back to permitted. What it is to receive likewise, from receiving to admitted. Both ask
+the same tables from membership to rule, which answer by one bit, ` + "`reg3[3]`" + `: does any rule of any of its groups allow the connection that the
+packet is of? ` + "`reg11[0..15]`" + ` is the port's conntrack zone, ` + "`reg3[4]`" + ` 1 when the port is the one that was called, ` + "`reg9`" + ` the group whose rules are
+being read, ` + "`reg10`" + ` the one that these name, and ` + "`reg15`" + ` the other end's address, which is looked for there. The chapters of these tables show such a way in
+full; in the others *groups* stands for it. Here every packet is the first of its connection.
 
 `
 
@@ -183,7 +183,7 @@ func or(s, otherwise string) string {
 }
 
 // asked is where a path asks a port's groups, and is let on.
-var asked = regexp.MustCompile(`(sending|receiving > delivery) > (sent|received) > [a-z >]*?(permitted|admitted) > `)
+var asked = regexp.MustCompile(`(sending|receiving) > (sent|received) > [a-z >]*?(permitted|admitted) > `)
 
 func TestPacketWalkIsFresh(t *testing.T) {
 	const path = "testdata/traces/walk.txt"
