@@ -76,7 +76,12 @@ func (c *client) one(ctx context.Context, method, path, key string, query url.Va
 // list reads a collection, page after page if the server divides it.
 func (c *client) list(ctx context.Context, path, key string, query url.Values) ([]object, error) {
 	all := []object{}
-	for {
+	for seen := map[string]bool{}; ; {
+		at := query.Encode()
+		if seen[at] {
+			return nil, fmt.Errorf("the pages of %s go round in a circle", key)
+		}
+		seen[at] = true
 		answer, err := c.call(ctx, http.MethodGet, path, query, nil)
 		if err != nil {
 			return nil, err

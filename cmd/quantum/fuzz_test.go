@@ -63,6 +63,7 @@ func FuzzAnswer(f *testing.F) {
 		`{"networks":[{"id":"1","name":"a","subnets":["2"]}],"subnets":[{"id":"2","cidr":"10.0.0.0/24"}],"network":{"id":"1"}}`,
 		`{"security_groups":[{"id":"1","name":"x"}],"security_group_rules":[{"id":"1","security_group_id":"1","protocol":"icmp","port_range_min":0}]}`,
 		`{"security_group_rules":[null]}`, `{"networks":null}`, `{"networks":[{"subnets":{}}]}`, `{"networks":[{}],"networks_links":[{"rel":"next","href":":"}]}`,
+		`{"networks":[{"id":"1"}],"networks_links":[{"rel":"next","href":"?marker=1"}]}`,
 		`{"NeutronError":{"message":"no","detail":"x"}}`, `{"error":{"message":"no"}}`, `[]`, `<html>`, "", `{"network":{"a":1e999,"b":"\ud800"}}`,
 	} {
 		for n := range uint(4) {
@@ -71,13 +72,10 @@ func FuzzAnswer(f *testing.F) {
 	}
 	var status int
 	var body string
-	pages := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Subject-Token", "t")
 		w.WriteHeader(status)
-		if pages++; pages < 5 { // else it would be a server that has one more page for ever
-			_, _ = io.WriteString(w, body)
-		}
+		_, _ = io.WriteString(w, body)
 	}))
 	f.Cleanup(server.Close)
 	commands := [][]string{
@@ -86,7 +84,7 @@ func FuzzAnswer(f *testing.F) {
 		{"router-interface-add", "r", "s"}, {"net-delete", "a", "b"}, {"quota-show"}, {"agent-list"},
 	}
 	f.Fuzz(func(t *testing.T, code int, which uint, answer string) {
-		status, body, pages = 200+max(0, code%400), answer, 0
+		status, body = 200+max(0, code%400), answer
 		endpoint := "--endpoint"
 		if which%16 == 15 {
 			endpoint = "--os-auth-url"
