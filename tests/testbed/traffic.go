@@ -116,17 +116,24 @@ func readPing(out string, err error) (PingResult, error) {
 	return PingResult{Sent: sent, Received: received}, nil
 }
 
-var pingAnswer = regexp.MustCompile(`(?m)^\[(\d+\.\d+)\] \d+ bytes from`)
+var pingAnswer = regexp.MustCompile(`(?m)^\[(\d+\.\d+)\] \d+ bytes from .* icmp_seq=(\d+)`)
 
-// longestSilence reads it from the times that ping -D prints, in seconds.
-func longestSilence(out string, start, end time.Time) (longest time.Duration) {
-	last := start
+// heard reads from what ping -D prints the longest time without an answer, and which echoes count: all that were sent, or, where the last
+// answer is not a second old, those up to that one. The others may be under way.
+func heard(out string, sent int, start, end time.Time) (silence time.Duration, count int) {
+	last, highest := start, 0
 	for _, m := range pingAnswer.FindAllStringSubmatch(out, -1) {
 		seconds, _ := strconv.ParseFloat(m[1], 64)
 		at := time.UnixMicro(int64(seconds * 1e6))
-		longest, last = max(longest, at.Sub(last)), at
+		silence, last = max(silence, at.Sub(last)), at
+		if n, _ := strconv.Atoi(m[2]); n > highest {
+			highest = n
+		}
 	}
-	return max(longest, end.Sub(last))
+	if highest > 0 && end.Sub(last) < time.Second {
+		sent = min(sent, highest)
+	}
+	return max(silence, end.Sub(last)), sent
 }
 
 // StartPing pings until stop is called, which gives the count.
@@ -147,7 +154,7 @@ func (vm *VM) StartPing(ctx context.Context, to netip.Addr, interval time.Durati
 		_ = cmd.Process.Signal(syscall.SIGINT) // makes it print its summary
 		err := cmd.Wait()
 		r, err := readPing(out.String(), err)
-		r.Silence = longestSilence(out.String(), start, end)
+		r.Silence, r.Sent = heard(out.String(), r.Sent, start, end)
 		return r, err
 	}, nil
 }
