@@ -21,7 +21,7 @@ import (
 // The admin endpoint is the operator's window: what the controller wants and what it knows of the hosts.
 
 func (c *Controller) serveAdmin(ctx context.Context, ln net.Listener) error {
-	srv := &http.Server{Handler: WithToken(c.cfg.AdminToken, c.log, c.adminRoutes()), ReadHeaderTimeout: 5 * time.Second,
+	srv := &http.Server{Handler: WithToken(c.cfg.AdminToken, c.log, c.adminRoutes()), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
 		BaseContext: func(net.Listener) context.Context { return ctx }, // so that those who listen to events are let go
 		ErrorLog:    slog.NewLogLogger(c.log.Handler(), slog.LevelWarn)}
 	defer context.AfterFunc(ctx, func() {

@@ -118,6 +118,17 @@ func TestLooksTakeTurns(t *testing.T) {
 	}
 }
 
+// narrow is a listener whose connections have little room, so that it is soon full.
+type narrow struct{ net.Listener }
+
+func (n narrow) Accept() (net.Conn, error) {
+	nc, err := n.Listener.Accept()
+	if err == nil {
+		err = nc.(*net.TCPConn).SetWriteBuffer(4096)
+	}
+	return nc, err
+}
+
 // TestListenersWhoReadNothing: fifty of them hold up nobody, keep no more than is due to them, and are gone with the controller.
 func TestListenersWhoReadNothing(t *testing.T) {
 	c := New(Config{}, nil, slog.New(slog.DiscardHandler))
@@ -127,7 +138,7 @@ func TestListenersWhoReadNothing(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- c.serveAdmin(ctx, ln) }()
+	go func() { ended <- c.serveAdmin(ctx, narrow{ln}) }()
 	const many = 50
 	for range many {
 		nc, err := net.Dial("tcp", ln.Addr().String())

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/signalbox-sdn/signalbox/controller/openflow"
 )
 
 // HostReport is a host as the admin endpoint shows it.
@@ -80,6 +82,7 @@ func (l *loop) report(h *host) HostReport {
 	}
 	if h.conn != nil {
 		r.FlowModsSent, r.Role = h.conn.FlowMods(), h.conn.Role().String()
+		r.InSync = r.InSync && h.conn.Role() != openflow.Slave // what another has made of it since is not ours to say
 	}
 	for _, v := range h.vifs {
 		if v.port != uuid.Nil {

@@ -370,7 +370,7 @@ func TestSlave(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	claim(openflow.Slave)
-	w.await("the controller is a slave", func() bool { return report().Role == "slave" })
+	w.await("the controller is a slave", func() bool { r := report(); return r.Role == "slave" && !r.InSync })
 	w.VSCtl("add-port", "br-int", "other") // what is changed by others is not mended now
 	w.OFCtl("add-flow", "br-int", "table=7,cookie=0x77,priority=9,in_port=7,actions=output:8")
 	sent := h.conn.FlowMods()

@@ -70,7 +70,8 @@ func (c *config) apiAdmin(log *slog.Logger) (net.Listener, error) {
 
 // serveAdmin answers at an admin endpoint until ctx ends. A profile may take as long as it was asked to.
 func (c *config) serveAdmin(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger) error {
-	srv := &http.Server{Handler: controller.WithToken(c.AdminToken, log, h), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	srv := &http.Server{Handler: controller.WithToken(c.AdminToken, log, h), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	defer context.AfterFunc(ctx, func() { srv.Close() })()
 	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return err

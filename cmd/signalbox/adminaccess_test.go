@@ -125,6 +125,9 @@ func TestOperatorSpeaksTLSWithAToken(t *testing.T) {
 	if err := run("--admin-ca", cert); err == nil || !strings.Contains(err.Error(), "token is missing or wrong; it is taken from SIGNALBOX_ADMIN_TOKEN") {
 		t.Errorf("with a wrong token: %v", err)
 	}
+	if err := run("--admin", ln.Addr().String()); err == nil || !strings.Contains(err.Error(), "HTTP request to an HTTPS server") {
+		t.Errorf("in the clear, for nothing else was said: %v", err)
+	}
 	if err := run("--admin", "http://"+ln.Addr().String()); err == nil || !strings.Contains(err.Error(), "HTTP request to an HTTPS server") {
 		t.Errorf("in the clear: %v", err)
 	}

@@ -37,6 +37,9 @@ func addAdminFlag(cmd *cobra.Command) {
 
 func adminOf(cmd *cobra.Command) (*admin, error) {
 	address, _ := cmd.Flags().GetString("admin")
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
 	a := &admin{url: strings.TrimSuffix(address, "/"), token: os.Getenv("SIGNALBOX_ADMIN_TOKEN"), client: http.DefaultClient}
 	if file, _ := cmd.Flags().GetString("admin-ca"); file != "" {
 		pem, err := os.ReadFile(file)
