@@ -14,7 +14,7 @@ import (
 // What a port says of itself is put to claims by source, from which the packet comes back with an answer for honest.
 //
 // Where security groups are enforced, sending to permitted ask what the sender's groups allow, and receiving to admitted
-// what the receiver's do. Both ask tuple to rule, from which the packet comes back with an answer.
+// what the receiver's do. Both ask membership to rule, from which the packet comes back with an answer.
 const (
 	TableClassify   uint8 = 0
 	TableSource     uint8 = 12

@@ -31,14 +31,9 @@ const (
 	strangeFirst = 20_000
 )
 
-func guardedLab(s *stage) *lab {
-	settings := testbed.DefaultSettings()
-	return newLab(s, settings)
-}
-
 // measureGroups sets packets that security groups watch against those between ports whose security is off.
 func measureGroups(s *stage, t *table) {
-	l := guardedLab(s)
+	l := newLab(s)
 	ways, servers := l.guardedWays(l.segment("10.0.0.0/22"))
 	for _, server := range servers {
 		l.listen(server.VM)

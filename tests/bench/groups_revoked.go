@@ -134,7 +134,7 @@ func (r *revocation) receiver(group string) (*guest, *train) {
 // measureRevoked takes the time from what forbids a stream to its last packet; beside it, how long a flow that is deleted by
 // hand lets pass.
 func measureRevoked(s *stage, t *table) {
-	l := guardedLab(s)
+	l := newLab(s)
 	n := l.segment("10.0.0.0/22")
 	r := &revocation{lab: l, n: n, unnamed: l.group(0), named: l.group(0)}
 	r.allowing = l.group(9, testbed.Rule{RemoteGroup: r.named})

@@ -26,7 +26,7 @@ var (
 	peerAddr    = netip.MustParseAddr("203.0.113.250")
 )
 
-func newLab(s *stage, settings testbed.Settings) *lab {
+func newLab(s *stage) *lab {
 	bed, err := testbed.NewLab(s.ctx, testbed.Options{
 		Name:    fmt.Sprintf("bench%d", os.Getpid()),
 		OnDeath: func(h *testbed.Host, obituary string) { s.Errorf("Open vSwitch of %s died: %s", h.Name, obituary) },
@@ -38,7 +38,7 @@ func newLab(s *stage, settings testbed.Settings) *lab {
 		}
 	})
 	l := &lab{stage: s, bed: bed}
-	l.box, err = bed.StartSignalbox(s.ctx, s.binary, settings)
+	l.box, err = bed.StartSignalbox(s.ctx, s.binary, testbed.DefaultSettings())
 	s.must(err)
 	for i := range 2 {
 		h, err := bed.AddHost(s.ctx, fmt.Sprintf("h%d", i+1))

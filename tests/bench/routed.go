@@ -33,7 +33,7 @@ type path struct {
 // measureRouted sets routed packets against those that are switched on the same way: TCP's throughput, and the first
 // round trip of a flow.
 func measureRouted(s *stage, t *table) {
-	l := newLab(s, testbed.DefaultSettings())
+	l := newLab(s)
 	paths := l.paths()
 	for _, p := range paths {
 		for _, way := range []leg{p.plain, p.routed} {
