@@ -20,7 +20,8 @@ func eventsCommand() *cobra.Command {
 		Use:   "events",
 		Short: "Show what happens, as it happens",
 		Long: `Show what happens, as it happens, until interrupted: ports that find and leave their places (binding), what the API is told of
-ports and floating IPs (status), switches that were found not to hold what they should (drift), and switches that come and go (role).`,
+ports and floating IPs (status), switches that were found not to hold what they should, or refuse flows (drift), and switches that come and go
+or give the controller another role (role).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a, err := adminOf(cmd)
