@@ -272,7 +272,7 @@ func onCollection(r route, shape wire.Shape) tree {
 		return op
 	case http.MethodPost:
 		asks := reference(shape.Name + "_create")
-		return asking(does("Create a "+plain(shape.Name)+", or several, all or none.", http.StatusCreated,
+		return asking(does("Create "+single(shape.Name)+", or several, all or none.", http.StatusCreated,
 			tree{"oneOf": []any{under(shape.Name, one), under(shape.Collection, listOf(one))}}),
 			tree{"oneOf": []any{under(shape.Name, asks), under(shape.Collection, listOf(asks))}})
 	}
@@ -283,15 +283,15 @@ func onOne(r route, shape wire.Shape) tree {
 	one := under(shape.Name, reference(shape.Name))
 	switch r.method {
 	case http.MethodGet:
-		op := does("Show a "+plain(shape.Name)+".", http.StatusOK, one)
+		op := does("Show "+single(shape.Name)+".", http.StatusOK, one)
 		parameter(op, fields())
 		return op
 	case http.MethodPut:
-		op := does("Update a "+plain(shape.Name)+".", http.StatusOK, one)
+		op := does("Update "+single(shape.Name)+".", http.StatusOK, one)
 		parameter(op, matching())
 		return asking(op, under(shape.Name, reference(shape.Name+"_update")))
 	}
-	op := does("Delete a "+plain(shape.Name)+".", http.StatusNoContent, nil)
+	op := does("Delete "+single(shape.Name)+".", http.StatusNoContent, nil)
 	parameter(op, matching())
 	return op
 }
@@ -306,7 +306,23 @@ func matching() tree {
 
 func plain(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
+// single is a resource's name with its article.
+func single(name string) string {
+	if strings.HasPrefix(name, "a") || strings.HasPrefix(name, "rbac") {
+		return "an " + plain(name)
+	}
+	return "a " + plain(name)
+}
+
 func onTags(r route) tree {
+	op := ofTags(r)
+	if r.method != http.MethodGet {
+		parameter(op, matching())
+	}
+	return op
+}
+
+func ofTags(r route) tree {
 	tags := under("tags", listOf(tree{"type": "string", "maxLength": 255}))
 	one := strings.HasSuffix(r.path, "/:tag")
 	switch {
@@ -407,6 +423,9 @@ func besides(r route) (op tree, special bool) {
 		op = does("Show what a project may have of which nothing was said.", http.StatusOK, under("quota", reference("quota")))
 	case "/v2.0/quotas/:id/details":
 		op = does("Show what a project may have, and what it has.", http.StatusOK, under("quota", tree{"type": "object", "additionalProperties": used}))
+	}
+	if op != nil && r.method == http.MethodPut && strings.HasPrefix(r.path, "/v2.0/routers/") {
+		parameter(op, matching())
 	}
 	return op, op != nil
 }
