@@ -340,7 +340,12 @@ member blue4 all
 		"a public VLAN 300: main-ext to 203.0.113.99: udp 203.0.113.11:1111 > 203.0.113.99:53 ttl 63")
 	w.sees(t, "answered there", w.fromOutside(w.outside(machine, "udp", "203.0.113.11")),
 		"a tap4: main-blue to blue4: udp 203.0.113.99:53 > 10.0.0.6:1111 ttl 63")
-	w.sees(t, "in no group, no way out", w.fromPort("tan4", w.byRouter("tan4", "udp", machine)))
+	out := w.byRouter("tan4", "udp", machine)
+	w.sees(t, "in no group, no way out", w.fromPort("tan4", out))
+	out.ports = [2]uint16{dhcpClient, dhcpServer}
+	w.sees(t, "nor one that looks like DHCP", w.fromPort("tan4", out))
+	call.ports = [2]uint16{dhcpServer, dhcpClient}
+	w.sees(t, "nor one in", w.fromOutside(call))
 }
 
 // may is the whole model: what the API's words say that a port may send to a peer, or receive from one. A peer is in a group

@@ -12,7 +12,8 @@ import (
 // Leaves:  a packet that is refused carries Punt.
 // Onwards: IPv4 to routing. A ping of any of the router's addresses turns into its reply, from the MAC that
 //          it was sent to, and goes to echo; what else is for the router, and what has no TTL left, to refusal.
-//          What no router may forward is dropped, and so is everything that is not IPv4.
+//          What no router may forward is dropped, and so is everything that is not IPv4; and where security groups
+//          are enforced, DHCP between clients and servers.
 //
 // A ping in fragments is not answered: OVS does not put them together, and shows no fragment's ICMP type.
 
@@ -35,13 +36,19 @@ var neverForwarded = []struct{ prefix, what string }{
 }
 
 // admitToRouting is what holds for all routers.
-func admitToRouting(d *draft) {
+func admitToRouting(d *draft, guarded bool) {
 	for _, n := range neverForwarded {
 		d.add(TableRouter, routerNever, inside(netip.MustParsePrefix(n.prefix)), "keeps routers from passing on what is for "+n.what)
 	}
 	for ttl := range uint64(2) {
 		d.add(TableRouter, routerExpired, flow.Match{isIPv4(), flow.IsNum(flow.IPTTL, ttl)},
 			"refuses what no router may pass on again", refuse(PuntTimeExceeded)...)
+	}
+	if guarded {
+		// Sending and receiving let it pass whatever groups say, for a network's own sake. A relay speaks from port 67 to 67.
+		for _, m := range []flow.Match{dhcp(isIPv4(), dhcpClient, dhcpServer), dhcp(isIPv4(), dhcpServer, dhcpClient)} {
+			d.add(TableRouter, routerNever, m, "keeps to its network the DHCP that no group is asked about")
+		}
 	}
 	d.add(TableRouter, routerOnwards, flow.Match{isIPv4()}, "lets routers route IPv4", flow.Goto{Table: TableRouting})
 }

@@ -170,7 +170,7 @@ func Tables() []Table {
 			nil,
 			tables{TableRouter}, nil, nil},
 		{TableRouter, "router", "is this for the router itself, or may it go on?",
-			fields{flow.Reg5, flow.EthType, flow.IPv4Dst, flow.IPProto, flow.IPTTL, flow.ICMPType, flow.ICMPCode},
+			fields{flow.Reg5, flow.EthType, flow.IPv4Dst, flow.IPProto, flow.IPTTL, flow.UDPSrc, flow.UDPDst, flow.ICMPType, flow.ICMPCode},
 			append([]flow.Subfield{NextHop, Punt}, whole(flow.EthSrc, flow.IPv4Src, flow.IPv4Dst, flow.IPTTL, flow.ICMPType)...),
 			tables{TableEcho, TableRouting, TableRefusal}, nil, nil},
 		{TableEcho, "echo", "who has pinged the router?",

@@ -79,7 +79,7 @@ func compileHost(u Unit, r *Reader) Compiled {
 	admitHonest(d)
 	letOwnARPPass(d)
 	keepLinkLocalFrames(d)
-	admitToRouting(d)
+	admitToRouting(d, r.Guarded())
 	refuseExpiredArrivals(d)
 	refuseLargerInward(d)
 	refuseLargerAtExit(d)
