@@ -19,6 +19,8 @@ type FloatingIP struct {
 	FixedAddr   netip.Addr // the address of that port
 	RouterID    uuid.UUID  // the router between the two
 	Status      Status     // Active on evidence alone: the host that translates it has acknowledged its flows
+	DNSName     string     // what it is to be called outside, in DNSDomain; "": nothing, and so is the domain
+	DNSDomain   string     // with its last dot
 	Tags        []string   // in order, each once
 	Meta
 }

@@ -25,6 +25,8 @@ func floatingIPSpec(v wire.Values, revision *int64) neutron.FloatingIPSpec {
 		Addr:        wire.Get[netip.Addr](v, "floating_ip_address"),
 		PortID:      wire.Get[uuid.UUID](v, "port_id"),
 		FixedAddr:   wire.Get[netip.Addr](v, "fixed_ip_address"),
+		DNSName:     wire.Get[string](v, "dns_name"),
+		DNSDomain:   wire.Get[string](v, "dns_domain"),
 		Revision:    revision,
 	}
 	if len(v) == 0 { // an update that says nothing disassociates: so it was in Quantum, and is in Neutron

@@ -4,6 +4,7 @@ package apiserver_test
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -54,8 +55,10 @@ func TestFloatingIPsAreAssociatedAndDisassociated(t *testing.T) {
 	c := newClient(t)
 	s := c.site("192.0.2.0/24", "10.0.0.0/24")
 	a, b := c.vm(s.net, nil), c.vm(s.net, nil)
-	f := c.create("floatingip", object{"floating_network_id": s.ext, "port_id": a["id"], "description": "d", "project_id": "other"})
-	if f["floating_ip_address"] != "192.0.2.3" || f["description"] != "d" || f["tenant_id"] != "other" {
+	f := c.create("floatingip", object{"floating_network_id": s.ext, "port_id": a["id"], "description": "d", "project_id": "other",
+		"dns_name": "www", "dns_domain": "example.org."})
+	if f["floating_ip_address"] != "192.0.2.3" || f["description"] != "d" || f["tenant_id"] != "other" ||
+		f["dns_name"] != "www" || f["dns_domain"] != "example.org." {
 		t.Errorf("floating IP: %v", f)
 	}
 	if _, shown := f["subnet_id"]; shown {
@@ -147,6 +150,7 @@ func TestFloatingIPsThatCannotBeAreRefused(t *testing.T) {
 	none := c.vm(s.net, object{"fixed_ips": []any{object{"ip_address": "fd01::9"}}})["id"]
 	interfaces := c.list("ports", "?device_owner=network:router_interface")
 	has := c.create("floatingip", object{"floating_network_id": s.ext, "port_id": taken})
+	createOnly := []string{"floating_network_id", "floating_ip_address", "subnet_id", "tenant_id", "dns_name", "dns_domain"}
 	for _, test := range []struct {
 		status     int
 		name       string
@@ -156,6 +160,9 @@ func TestFloatingIPsThatCannotBeAreRefused(t *testing.T) {
 	}{
 		{404, "NetworkNotFound", nobody, object{}, nobody},
 		{404, "NetworkNotFound", nobody, object{"port_id": vm}, nobody},
+		{400, "BadRequest", s.ext, object{"dns_name": "www"}, "without a dns_domain"},
+		{400, "BadRequest", s.ext, object{"dns_domain": "example.org."}, "without a dns_name"},
+		{400, "HTTPBadRequest", s.ext, object{"dns_name": "www", "dns_domain": "example.org"}, "is not a FQDN"},
 		{400, "BadRequest", s.net, object{}, "is not a valid external network"},
 		{400, "BadRequest", s.net, object{"port_id": vm}, "is not a valid external network"},
 		{400, "BadRequest", bare, object{}, "does not contain any IPv4 subnet"},
@@ -189,7 +196,7 @@ func TestFloatingIPsThatCannotBeAreRefused(t *testing.T) {
 			t.Errorf("%s: %q does not say %q", test.name, says, test.says)
 		}
 		delete(test.attributes, "floating_network_id")
-		if test.network != s.ext || test.attributes["floating_ip_address"] != nil || test.attributes["subnet_id"] != nil {
+		if test.network != s.ext || slices.ContainsFunc(createOnly, func(name string) bool { return test.attributes[name] != nil }) {
 			continue
 		}
 		free := c.create("floatingip", object{"floating_network_id": s.ext})
@@ -199,7 +206,7 @@ func TestFloatingIPsThatCannotBeAreRefused(t *testing.T) {
 		}
 		c.must(204, "DELETE", floatingURL(free["id"]), nil)
 	}
-	for _, name := range []string{"floating_network_id", "floating_ip_address", "subnet_id", "tenant_id"} {
+	for _, name := range createOnly {
 		c.refused(400, "HTTPBadRequest", "PUT", floatingURL(has["id"]), object{"floatingip": object{name: nobody}})
 	}
 	if got := c.list("floatingips", ""); len(got) != 1 {

@@ -18,6 +18,7 @@ type FloatingIPSpec struct {
 	Addr                   *netip.Addr // the floating address; the zero Addr is like nil
 	PortID                 *uuid.UUID  // Nil: it shall stand for none
 	FixedAddr              *netip.Addr // of the port; the zero Addr: the only one it has
+	DNSName, DNSDomain     *string     // both or none, at create only
 	Revision               *int64
 }
 
@@ -68,7 +69,14 @@ func (s *Service) createFloatingIP(ctx context.Context, tx *store.Tx, c signalbo
 	if err != nil {
 		return err
 	}
-	*f = signalbox.FloatingIP{ID: s.src.ID(), ProjectID: project, Description: or(spec.Description, ""), NetworkID: or(spec.NetworkID, uuid.Nil)}
+	*f = signalbox.FloatingIP{ID: s.src.ID(), ProjectID: project, Description: or(spec.Description, ""), NetworkID: or(spec.NetworkID, uuid.Nil),
+		DNSName: or(spec.DNSName, ""), DNSDomain: or(spec.DNSDomain, "")}
+	switch {
+	case f.DNSName == "" && f.DNSDomain != "":
+		return badFloatingIP("dns_domain cannot be specified without a dns_name.")
+	case f.DNSName != "" && f.DNSDomain == "":
+		return badFloatingIP("dns_name cannot be specified without a dns_domain.")
+	}
 	// Routers and ports are locked before networks, but what is wrong with the network is said first.
 	if _, err := floatingDemands(ctx, tx, c, spec, tx.Network); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 
 const selectFloatingIP = `
 SELECT f.id, f.project_id, f.description, f.network_id, f.own_port_id, a.ip AS addr, p.mac, t.port_id, f.fixed_ip, f.router_id,
-       f.status, f.created_at, f.updated_at, f.revision, f.tags
+       f.status, f.dns_name, f.dns_domain, f.created_at, f.updated_at, f.revision, f.tags
 FROM floatingips f JOIN ports p ON p.id = f.own_port_id JOIN allocations a ON a.port_id = f.own_port_id
      LEFT JOIN allocations t ON t.subnet_id = f.subnet_id AND t.ip = f.fixed_ip`
 
@@ -31,6 +31,8 @@ type floatingRow struct {
 	FixedIP     addr          `db:"fixed_ip"`
 	RouterID    uuid.NullUUID `db:"router_id"`
 	Status      string
+	DNSName     string `db:"dns_name"`
+	DNSDomain   string `db:"dns_domain"`
 	Tags        array
 	metaRow
 }
@@ -39,7 +41,7 @@ func (r *floatingRow) floatingIP() signalbox.FloatingIP {
 	return signalbox.FloatingIP{
 		ID: r.ID, ProjectID: r.ProjectID, Description: r.Description, NetworkID: r.NetworkID, OwnPortID: r.OwnPortID,
 		Addr: r.Addr.Addr, MAC: r.MAC.MAC, PortID: r.PortID.UUID, FixedAddr: r.FixedIP.Addr, RouterID: r.RouterID.UUID,
-		Status: signalbox.Status(r.Status), Tags: tags(r.Tags), Meta: r.meta(),
+		Status: signalbox.Status(r.Status), DNSName: r.DNSName, DNSDomain: r.DNSDomain, Tags: tags(r.Tags), Meta: r.meta(),
 	}
 }
 
@@ -59,10 +61,11 @@ func (tx *Tx) InsertFloatingIP(ctx context.Context, f *signalbox.FloatingIP) err
 		return err
 	}
 	n, err := tx.exec(ctx, `
-		INSERT INTO floatingips (id, project_id, description, network_id, own_port_id, subnet_id, fixed_ip, router_id)
-		SELECT $1, $2, $3, p.network_id, p.id, $5, $6, $7
+		INSERT INTO floatingips (id, project_id, description, network_id, own_port_id, subnet_id, fixed_ip, router_id, dns_name, dns_domain)
+		SELECT $1, $2, $3, p.network_id, p.id, $5, $6, $7, $9, $10
 		FROM ports p WHERE p.id = $4 AND p.role = $8 AND (SELECT count(*) FROM allocations a WHERE a.port_id = p.id) = 1`,
-		f.ID, f.ProjectID, f.Description, f.OwnPortID, target.subnet, target.addr, target.router, string(signalbox.RoleFloatingIP))
+		f.ID, f.ProjectID, f.Description, f.OwnPortID, target.subnet, target.addr, target.router, string(signalbox.RoleFloatingIP),
+		f.DNSName, f.DNSDomain)
 	if err != nil {
 		return wrap("insert floating IP", err)
 	}

@@ -32,6 +32,8 @@ func FloatingIPs[T any](parts func(*T) (*signalbox.FloatingIP, *signalbox.Port))
 		{Name: "port_id", Kind: optionalID, Access: Create | Update | Filter, Default: noID, Value: of(func(f *F) any { return f.PortID })},
 		{Name: "fixed_ip_address", Kind: optionalAddr, Access: Create | Update | Filter | Sort, Default: noAddr, Value: of(func(f *F) any { return f.FixedAddr })},
 		{Name: "router_id", Kind: optionalID, Access: Filter | Sort, Value: of(func(f *F) any { return f.RouterID })},
+		{Name: "dns_name", Kind: dnsName(), Access: Create, Default: "", Value: of(func(f *F) any { return f.DNSName })},
+		{Name: "dns_domain", Kind: dnsDomain(), Access: Create, Default: "", Value: of(func(f *F) any { return f.DNSDomain })},
 		{Name: "port_details", Kind: portDetails(), Value: func(t *T) any { _, p := parts(t); return p }},
 	},
 		tagged(0, func(t *T) []string { f, _ := parts(t); return f.Tags }),
