@@ -21,9 +21,14 @@ import (
 // The admin endpoint is the operator's window: what the controller wants and what it knows of the hosts.
 
 func (c *Controller) serveAdmin(ctx context.Context, ln net.Listener) error {
-	srv := &http.Server{Handler: WithToken(c.cfg.AdminToken, c.log, c.adminRoutes()), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
+	return ServeAdmin(ctx, ln, c.cfg.AdminToken, c.log, c.adminRoutes())
+}
+
+// ServeAdmin answers at an operator's endpoint until ctx ends. It lets in those who know the token, and everybody where it is "".
+func ServeAdmin(ctx context.Context, ln net.Listener, token string, log *slog.Logger, h http.Handler) error {
+	srv := &http.Server{Handler: withToken(token, log, h), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
 		BaseContext: func(net.Listener) context.Context { return ctx }, // so that those who listen to events are let go
-		ErrorLog:    slog.NewLogLogger(c.log.Handler(), slog.LevelWarn)}
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	defer context.AfterFunc(ctx, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -90,8 +95,8 @@ func (c *Controller) adminRoutes() http.Handler {
 	return mux
 }
 
-// WithToken lets those in who know the token, where there is one, and everybody to what a load balancer asks.
-func WithToken(token string, log *slog.Logger, next http.Handler) http.Handler {
+// withToken lets those in who know the token, where there is one, and everybody to what a load balancer asks.
+func withToken(token string, log *slog.Logger, next http.Handler) http.Handler {
 	if token == "" {
 		return next
 	}

@@ -38,7 +38,7 @@ func TestSlowListenersAreToldOfTheGap(t *testing.T) {
 // TestEventsAreStreamed: as HTTP, of the kinds that were asked for, and only to those who have the token.
 func TestEventsAreStreamed(t *testing.T) {
 	c := New(Config{}, nil, slog.New(slog.DiscardHandler))
-	srv := httptest.NewServer(WithToken("sesame", c.log, c.adminRoutes()))
+	srv := httptest.NewServer(withToken("sesame", c.log, c.adminRoutes()))
 	t.Cleanup(srv.Close) // after those that end the requests, as it waits for them
 	ask := func(path, token string) *http.Response {
 		t.Helper()

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
-	"time"
 
 	"github.com/signalbox-sdn/signalbox/apiserver"
-	"github.com/signalbox-sdn/signalbox/controller"
 )
 
 // leastToken is the fewest characters of a token that is worth asking for.
@@ -66,15 +62,4 @@ func (c *config) apiAdmin(log *slog.Logger) (net.Listener, error) {
 		ln.Close()
 	}
 	return secured, err
-}
-
-// serveAdmin answers at an admin endpoint until ctx ends. A profile may take as long as it was asked to.
-func (c *config) serveAdmin(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger) error {
-	srv := &http.Server{Handler: controller.WithToken(c.AdminToken, log, h), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-	defer context.AfterFunc(ctx, func() { srv.Close() })()
-	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }

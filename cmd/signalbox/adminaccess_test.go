@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/signalbox-sdn/signalbox/controller"
 )
 
 const goodToken = "0123456789abcdef"
@@ -106,7 +108,7 @@ func TestOperatorSpeaksTLSWithAToken(t *testing.T) {
 	served, stop := context.WithCancel(t.Context())
 	defer stop()
 	asked := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") })
-	go cfg.serveAdmin(served, ln, asked, slog.New(slog.DiscardHandler)) //nolint:errcheck // it ends with the test
+	go controller.ServeAdmin(served, ln, cfg.AdminToken, slog.New(slog.DiscardHandler), asked) //nolint:errcheck // it ends with the test
 	run := func(args ...string) error {
 		cmd := hostsCommand()
 		cmd.SetArgs(append([]string{"--admin", "https://" + ln.Addr().String()}, args...))
@@ -164,7 +166,7 @@ func TestExpiredCertificateIsNamed(t *testing.T) {
 	}
 	served, stop := context.WithCancel(t.Context())
 	defer stop()
-	go cfg.serveAdmin(served, ln, http.NotFoundHandler(), slog.New(slog.DiscardHandler)) //nolint:errcheck // it ends with the test
+	go controller.ServeAdmin(served, ln, cfg.AdminToken, slog.New(slog.DiscardHandler), http.NotFoundHandler()) //nolint:errcheck // it ends with the test
 	cmd := hostsCommand()
 	cmd.SetArgs([]string{"--admin", "https://" + ln.Addr().String(), "--admin-ca", cert})
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true

@@ -156,7 +156,7 @@ func serveAPI(ctx context.Context, c *config, db *store.DB, log *slog.Logger) er
 	g.Go(func() error { return server.Run(ctx, ln) })
 	if admin != nil {
 		log.Info("the API server's admin endpoint listens", "address", admin.Addr().String())
-		g.Go(func() error { return c.serveAdmin(ctx, admin, server.Admin(), log) })
+		g.Go(func() error { return controller.ServeAdmin(ctx, admin, c.AdminToken, log, server.Admin()) })
 	}
 	return g.Wait()
 }
